@@ -1,0 +1,16 @@
+//! What two tools of the agent runner must agree on: the record, the configuration, the paths, the state database,
+//! the clock and the exit statuses.
+//!
+//! # Architecture invariant
+//!
+//! This crate depends on no tool, parses no command line and starts no process. It writes to standard error in one
+//! place only, [`exit::report`], because all tools word their errors alike.
+
+pub mod clock;
+pub mod exit;
+pub mod paths;
+pub mod record;
+
+pub use clock::Stamp;
+pub use exit::Failure;
+pub use record::Record;

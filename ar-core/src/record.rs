@@ -1,0 +1,518 @@
+//! The record: one line of JSON that names a run and rides the pipe from tool to tool (ar-record(5)).
+
+use crate::clock::Stamp;
+use crate::exit::{Failure, one_line};
+use anyhow::{Context, bail};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::io::{BufRead, Read, Write};
+use std::path::PathBuf;
+
+/// The version of the record that these tools write, and the highest that they read.
+pub const VERSION: u64 = 1;
+/// A line with its newline stays below this many bytes (`PIPE_BUF` of Linux), so lines of concurrent writers never mix.
+pub const MAX_BYTES: usize = 4096;
+/// A longer line on standard input is not a record, and is not read into memory.
+const MAX_INPUT_BYTES: u64 = 65_536;
+
+/// A record: the tools' own objects, and every field that they do not know, in the order in which they came.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Record(Map<String, Value>);
+
+/// What ar-pick chose and why.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Pick {
+    /// The provider's name.
+    pub provider: String,
+    /// The account that the provider draws on.
+    pub account: String,
+    /// When the provider was chosen.
+    pub at: Stamp,
+    /// When the reservation ends by itself.
+    pub lease_until: Stamp,
+    /// Whether this run tries out a provider whose cooldown may have ended.
+    pub probe: bool,
+    /// Why this one, in words.
+    pub reason: String,
+}
+
+/// How the child was run and how it ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Exec {
+    /// The command, as the template names it.
+    pub argv0: String,
+    /// When the child was started.
+    pub started: Stamp,
+    /// Wall time of the child in milliseconds.
+    pub elapsed_ms: u64,
+    /// What ended the run.
+    pub end: End,
+    /// The child's exit status, null where it has none.
+    pub exit_code: Option<i32>,
+    /// The signal that ended the child, null where none did.
+    pub signal: Option<i32>,
+    /// Size of the child's standard output in bytes.
+    pub stdout_bytes: u64,
+    /// Size of the child's standard error in bytes.
+    pub stderr_bytes: u64,
+    /// The command line agent's own session id.
+    #[serde(default)]
+    pub session: Option<String>,
+    /// Tokens and cost.
+    #[serde(default)]
+    pub usage: Option<Usage>,
+    /// What the child's own result format said of an error, or why it could not be started.
+    #[serde(default)]
+    pub error: Option<ExecError>,
+    /// Whether the template says that an empty answer is a good one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub allow_empty: bool,
+}
+
+/// What ended a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum End {
+    /// The child exited by itself.
+    Exit,
+    /// A signal that ar-exec did not send ended the child.
+    Signal,
+    /// The wall time limit.
+    Timeout,
+    /// The limit on silence.
+    Idle,
+    /// The child could not be started.
+    Spawn,
+    /// A signal to ar-exec, or nobody left to read its record.
+    Cancelled,
+}
+
+/// Tokens and cost of a run. Tokens that a provider served from its cache are not part of `input_tokens`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Usage {
+    /// Tokens read, net of cache.
+    pub input_tokens: u64,
+    /// Tokens written, reasoning included.
+    pub output_tokens: u64,
+    /// Tokens served from the provider's cache.
+    pub cache_read_tokens: u64,
+    /// Tokens written into the provider's cache.
+    pub cache_write_tokens: u64,
+    /// Cost in US dollars, null where nobody tells.
+    pub cost_usd: Option<f64>,
+    /// Whether the cost comes from a price table and not from the provider.
+    pub estimated: bool,
+}
+
+/// An error as the child's own result format, or the attempt to start it, tells it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ExecError {
+    /// A short identifier: the format's own, or `not_found`, `not_executable`, `bad_cwd`, `too_long` of a spawn.
+    pub kind: String,
+    /// The text.
+    pub message: String,
+    /// HTTP status, where the format tells one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// When the limit ends, where the format tells it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resets_at: Option<Stamp>,
+}
+
+/// Why a run ended as it did, and whom that concerns.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Diagnosis {
+    /// Whom the failure concerns.
+    pub verdict: Verdict,
+    /// The class, null when the verdict is ok.
+    pub class: Option<Class>,
+    /// A word of a closed vocabulary that says it more closely.
+    pub detail: Option<String>,
+    /// What decided: `rule:FILE/ID`, `exec`, `exit`, …
+    pub by: String,
+    /// The line that decided.
+    pub evidence: Option<String>,
+    /// When to try again.
+    pub retry_at: Option<Stamp>,
+    /// Where `retry_at` comes from: `server` or `estimated`.
+    pub retry_from: Option<String>,
+    /// What a failure of the provider speaks for.
+    pub scope: Option<Scope>,
+}
+
+/// Whom a failure concerns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Nobody: the answer is good.
+    Ok,
+    /// The provider: cool it, try another.
+    Provider,
+    /// The network: blame nobody, retry.
+    Network,
+    /// The work itself: stop, pass the child's status on.
+    Task,
+    /// Whoever asked: the prompt is too long, the model is unknown. Stop.
+    Caller,
+}
+
+/// What the runner should do next about a failed provider.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Class {
+    /// Cool it for seconds to minutes.
+    RateLimit,
+    /// Park it until its reset, or until somebody pays.
+    QuotaExhausted,
+    /// Leave it until somebody logs in.
+    AuthExpired,
+    /// Leave it until the installation or the template is mended.
+    CliVersionMismatch,
+    /// No answer came over the network: blame nobody.
+    NetworkError,
+    /// Show it.
+    Unknown,
+}
+
+impl Class {
+    /// The class as the record, the database and messages spell it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::RateLimit => "rate_limit",
+            Self::QuotaExhausted => "quota_exhausted",
+            Self::AuthExpired => "auth_expired",
+            Self::CliVersionMismatch => "cli_version_mismatch",
+            Self::NetworkError => "network_error",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+impl Verdict {
+    /// The verdict as the record, the database and messages spell it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Provider => "provider",
+            Self::Network => "network",
+            Self::Task => "task",
+            Self::Caller => "caller",
+        }
+    }
+}
+
+/// What a failure of a provider speaks for, and so what is cooled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// The whole account.
+    Account,
+    /// The account, for this model alone.
+    Model,
+    /// This provider alone: its command or its template.
+    Provider,
+}
+
+/// The trouble of a tool, riding the pipe in place of its object.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ToolError {
+    /// The tool that failed.
+    pub tool: String,
+    /// What failed.
+    pub message: String,
+    /// The exit status that the end of the pipe passes on.
+    pub code: u8,
+    /// The way out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+    /// When somebody can serve again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_at: Option<Stamp>,
+    /// Whether only `--exclude` and `--provider` stood in the way.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub excluded: bool,
+}
+
+impl Record {
+    /// Starts the record of a run.
+    pub fn new(run: &str, call: &str, attempt: u32) -> Self {
+        let mut map = Map::new();
+        map.insert("v".into(), VERSION.into());
+        map.insert("run".into(), run.into());
+        map.insert("call".into(), call.into());
+        map.insert("attempt".into(), attempt.into());
+        Self(map)
+    }
+
+    /// Reads one line.
+    ///
+    /// A line that is no JSON object, has no `v` or a higher one than [`VERSION`], or names no run is an error.
+    pub fn parse(line: &str) -> anyhow::Result<Self> {
+        let Value::Object(map) = serde_json::from_str(line)? else { bail!("it is not a JSON object") };
+        match map.get("v").and_then(Value::as_u64) {
+            None => bail!("it has no version 'v'"),
+            Some(v) if v > VERSION => {
+                return Err(Failure::trouble(format!(
+                    "it has version {v}, and {VERSION} is the highest known here"
+                ))
+                .hint("all tools of a pipeline must come from the same release of the agent runner")
+                .into());
+            }
+            Some(_) => {}
+        }
+        let record = Self(map);
+        if !record.text("run").is_some_and(is_id) {
+            bail!("its 'run' is not a ULID");
+        }
+        Ok(record)
+    }
+
+    /// The text in the top-level field `name`.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.0.get(name).and_then(Value::as_str)
+    }
+
+    /// The run's id.
+    pub fn run(&self) -> &str {
+        self.text("run").unwrap_or_else(|| unreachable!("new and parse both set it"))
+    }
+
+    /// The call's id; a run that no call made is its own.
+    pub fn call(&self) -> &str {
+        self.text("call").unwrap_or_else(|| self.run())
+    }
+
+    /// Which attempt of its call this run is, counted from 1.
+    pub fn attempt(&self) -> u32 {
+        self.0.get("attempt").and_then(Value::as_u64).and_then(|n| u32::try_from(n).ok()).unwrap_or(1)
+    }
+
+    /// The run's directory.
+    pub fn dir(&self) -> Option<PathBuf> {
+        self.text("dir").map(PathBuf::from)
+    }
+
+    /// The object that a tool added, null and absent alike being none.
+    pub fn get<T: DeserializeOwned>(&self, name: &str) -> anyhow::Result<Option<T>> {
+        match self.0.get(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(value) => {
+                let section =
+                    T::deserialize(value).with_context(|| format!("the record's '{name}' is damaged"))?;
+                Ok(Some(section))
+            }
+        }
+    }
+
+    /// The field at a dotted path, `pick.provider`.
+    pub fn at(&self, path: &str) -> Option<&Value> {
+        let mut parts = path.split('.');
+        let first = self.0.get(parts.next()?)?;
+        parts.try_fold(first, |value, part| value.get(part))
+    }
+
+    /// Adds or replaces a tool's object or a top-level field.
+    pub fn set(&mut self, name: &str, value: impl Serialize) -> anyhow::Result<()> {
+        let value =
+            serde_json::to_value(value).with_context(|| format!("cannot write the record's '{name}'"))?;
+        self.0.insert(name.to_owned(), value);
+        Ok(())
+    }
+
+    /// Removes a field.
+    pub fn remove(&mut self, name: &str) {
+        self.0.remove(name);
+    }
+
+    /// Puts a tool's trouble into the record.
+    pub fn set_error(&mut self, tool: &str, failure: &Failure) -> anyhow::Result<()> {
+        self.set(
+            "error",
+            ToolError {
+                tool: tool.to_owned(),
+                message: failure.message.clone(),
+                code: failure.code,
+                hint: failure.hint.clone(),
+                retry_at: None,
+                excluded: false,
+            },
+        )
+    }
+
+    /// The record as one line without its newline, below [`MAX_BYTES`] with it.
+    ///
+    /// Where it would be longer, the longest texts of our own objects are cut; fields that are not ours never are. What
+    /// is still too long then is an error.
+    pub fn to_line(&self) -> anyhow::Result<String> {
+        let mut map = self.0.clone();
+        loop {
+            let line = serde_json::to_string(&map).context("cannot write the record")?;
+            if line.len() + 1 < MAX_BYTES {
+                return Ok(line);
+            }
+            let longest = ["pick", "exec", "diagnosis", "error"]
+                .iter()
+                .filter_map(|name| map.get(*name))
+                .flat_map(texts)
+                .map(str::len)
+                .max()
+                .unwrap_or(0);
+            if longest <= 64 {
+                bail!(
+                    "the record of run '{}' has {} bytes, and {} is the limit",
+                    self.run(),
+                    line.len() + 1,
+                    MAX_BYTES
+                );
+            }
+            for name in ["pick", "exec", "diagnosis", "error"] {
+                if let Some(value) = map.get_mut(name) {
+                    cut_texts(value, longest / 2);
+                }
+            }
+        }
+    }
+
+    /// Writes the line in one piece and flushes it.
+    pub fn write(&self, mut output: impl Write) -> anyhow::Result<()> {
+        let mut line = self.to_line()?;
+        line.push('\n');
+        output
+            .write_all(line.as_bytes())
+            .and_then(|()| output.flush())
+            .context("cannot write the record to standard output")
+    }
+
+    /// The whole record as a JSON value.
+    pub fn as_value(&self) -> Value {
+        Value::Object(self.0.clone())
+    }
+}
+
+/// Reads the next record of a stream; none at its end. Empty lines are passed over.
+pub fn read(input: &mut impl BufRead) -> anyhow::Result<Option<Record>> {
+    loop {
+        let mut line = Vec::new();
+        input
+            .by_ref()
+            .take(MAX_INPUT_BYTES)
+            .read_until(b'\n', &mut line)
+            .context("cannot read standard input")?;
+        if line.is_empty() {
+            return Ok(None);
+        }
+        if line.trim_ascii().is_empty() {
+            continue;
+        }
+        if line.len() as u64 == MAX_INPUT_BYTES {
+            bail!("standard input holds no record: its line is longer than {MAX_INPUT_BYTES} bytes");
+        }
+        let text = str::from_utf8(&line).context("standard input holds no record")?;
+        return Record::parse(text).context("standard input holds no record").map(Some);
+    }
+}
+
+/// The error of a tool whose standard input ended before the first record.
+pub fn no_record() -> Failure {
+    Failure::trouble("no record on standard input")
+        .hint("start the pipeline with 'ar-pick -m MODEL', see ar(7)")
+}
+
+/// Makes a new id: a ULID of the given time.
+pub fn new_id(now: Stamp) -> anyhow::Result<String> {
+    let mut random = [0; 16];
+    getrandom::fill(&mut random).map_err(|error| anyhow::anyhow!("cannot get random bytes: {error}"))?;
+    let ms = u64::try_from(now.0).unwrap_or(0);
+    Ok(ulid::Ulid::from_parts(ms, u128::from_le_bytes(random)).to_string())
+}
+
+/// Whether a text is an id as [`new_id`] makes them, and so safe as the name of a directory.
+pub fn is_id(text: &str) -> bool {
+    text.len() == 26 && text.bytes().all(|b| b.is_ascii_digit() || b.is_ascii_uppercase())
+}
+
+/// Prepares a text from outside for the record: one line without control characters, at most `max_bytes` of UTF-8.
+pub fn bounded(text: &str, max_bytes: usize) -> String {
+    let mut text = one_line(text);
+    cut(&mut text, max_bytes);
+    text
+}
+
+fn cut(text: &mut String, max_bytes: usize) {
+    if text.len() > max_bytes {
+        text.truncate(text.floor_char_boundary(max_bytes.saturating_sub('…'.len_utf8())));
+        text.push('…');
+    }
+}
+
+fn texts(value: &Value) -> Vec<&str> {
+    match value {
+        Value::String(text) => vec![text],
+        Value::Array(items) => items.iter().flat_map(texts).collect(),
+        Value::Object(map) => map.values().flat_map(texts).collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn cut_texts(value: &mut Value, max_bytes: usize) {
+    match value {
+        Value::String(text) => cut(text, max_bytes),
+        Value::Array(items) => items.iter_mut().for_each(|item| cut_texts(item, max_bytes)),
+        Value::Object(map) => map.values_mut().for_each(|item| cut_texts(item, max_bytes)),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RUN: &str = "01K9ZXW6N7Q8R9S0T1V2W3X4Y5";
+
+    #[test]
+    fn unknown_fields_and_big_numbers_pass_through() {
+        let line = format!(
+            r#"{{"v":1,"run":"{RUN}","call":"{RUN}","attempt":1,"z":{{"deep":[1,2.50,123456789012345678901234567890]}},"a":null}}"#
+        );
+        assert_eq!(Record::parse(&line).unwrap().to_line().unwrap(), line);
+    }
+
+    #[test]
+    fn damaged_records_are_refused() {
+        for line in
+            ["", "x", "[]", "{}", r#"{"v":1}"#, r#"{"v":1,"run":"../../etc"}"#, r#"{"v":"1","run":"x"}"#]
+        {
+            assert!(Record::parse(line).is_err(), "{line}");
+        }
+        let error = Record::parse(&format!(r#"{{"v":2,"run":"{RUN}"}}"#)).unwrap_err();
+        assert!(error.to_string().contains("version 2"), "{error}");
+    }
+
+    #[test]
+    fn a_line_stays_below_the_limit_whatever_is_in_it() {
+        let mut record = Record::new(RUN, RUN, 1);
+        let failure = Failure::new(2, "\u{1}\"é".repeat(9000)).hint("x".repeat(9000));
+        record.set_error("ar-exec", &failure).unwrap();
+        let line = record.to_line().unwrap();
+        assert!(line.len() + 1 < MAX_BYTES, "{}", line.len());
+        assert_eq!(Record::parse(&line).unwrap().get::<ToolError>("error").unwrap().unwrap().code, 2);
+        record.set("theirs", "x".repeat(5000)).unwrap();
+        assert!(record.to_line().is_err());
+    }
+
+    #[test]
+    fn an_endless_line_is_refused_without_reading_it_all() {
+        let mut input = std::io::BufReader::new(std::io::repeat(b'x'));
+        assert!(read(&mut input).unwrap_err().to_string().contains("longer than"));
+    }
+
+    #[test]
+    fn dotted_paths_reach_into_objects() {
+        let record = Record::parse(&format!(r#"{{"v":1,"run":"{RUN}","pick":{{"provider":"a"}}}}"#)).unwrap();
+        assert_eq!(record.at("pick.provider").and_then(Value::as_str), Some("a"));
+        assert_eq!(record.at("pick.nothing.there"), None);
+    }
+}

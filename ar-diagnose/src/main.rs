@@ -1,0 +1,3 @@
+//! `ar-diagnose`.
+
+fn main() {}

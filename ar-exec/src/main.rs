@@ -1,0 +1,3 @@
+//! `ar-exec`.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! `ar-pick`.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! `ar-setup`.
+
+fn main() {}
