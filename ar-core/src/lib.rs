@@ -6,7 +6,9 @@
 //! This crate depends on no tool, parses no command line and starts no process. It writes to standard error in one
 //! place only, [`exit::report`], because all tools word their errors alike.
 
+pub mod agent;
 pub mod clock;
+pub mod config;
 pub mod exit;
 pub mod paths;
 pub mod record;

@@ -1,0 +1,170 @@
+//! The configuration directory: `config.toml`, `models/NAME.toml`, `agents/NAME.md` (ar-config(5)).
+
+mod model;
+mod template;
+
+pub use model::{Model, PromptMode, Provider};
+
+use crate::exit::Failure;
+use anyhow::Context;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use std::ffi::OsStr;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+/// What `config.toml` says.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// The model of a call that names none.
+    pub model: Option<String>,
+}
+
+impl Config {
+    /// Reads `config.toml` in `dir`; none there means the defaults.
+    pub fn load(dir: &Path) -> anyhow::Result<Self> {
+        let path = dir.join("config.toml");
+        match fs::read_to_string(&path) {
+            Ok(text) => parse_toml(&path, &text),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Self::default()),
+            Err(error) => Err(error).with_context(|| format!("cannot read '{}'", path.display())),
+        }
+    }
+
+    /// The model of a call: the one asked for, the default of `config.toml`, or the only one there is.
+    pub fn choose_model(&self, dir: &Path, asked: Option<&str>) -> anyhow::Result<String> {
+        if let Some(name) = asked.or(self.model.as_deref()) {
+            return Ok(name.to_owned());
+        }
+        let mut names = model_names(dir)?;
+        match (names.pop(), names.is_empty()) {
+            (Some(only), true) => Ok(only),
+            (None, _) => Err(no_models(dir)),
+            (Some(last), false) => {
+                names.push(last);
+                let hint = format!("name one with -m ({}), or set 'model' in config.toml", names.join(", "));
+                Err(Failure::trouble("no model is named, and there is no default").hint(hint).into())
+            }
+        }
+    }
+}
+
+/// The names of all models, sorted.
+pub fn model_names(dir: &Path) -> anyhow::Result<Vec<String>> {
+    names(&dir.join("models"), "toml")
+}
+
+/// The names of all agents, sorted.
+pub fn agent_names(dir: &Path) -> anyhow::Result<Vec<String>> {
+    names(&dir.join("agents"), "md")
+}
+
+/// Whether a text may name a model, a provider or an account, and so a file: letters, digits and `. _ + @ -` inside.
+pub fn is_name(text: &str) -> bool {
+    let inner = |c: char| c.is_alphanumeric() || "._+@-".contains(c);
+    text.len() <= 64 && text.starts_with(|c: char| c.is_alphanumeric() || c == '_') && text.chars().all(inner)
+}
+
+/// The candidate nearest to a mistyped word, if one is near.
+pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    candidates
+        .into_iter()
+        .map(|candidate| (strsim::jaro_winkler(word, candidate), candidate))
+        .filter(|(likeness, _)| *likeness > 0.75)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, candidate)| candidate)
+}
+
+/// Adds "did you mean" to a failure where a candidate is near.
+pub fn with_nearest<'a>(
+    failure: Failure,
+    word: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Failure {
+    match nearest(word, candidates) {
+        Some(near) => failure.hint(format!("did you mean '{near}'?")),
+        None => failure,
+    }
+}
+
+fn no_models(dir: &Path) -> anyhow::Error {
+    Failure::trouble(format!("there is no model in '{}'", dir.join("models").display()))
+        .hint("'ar setup init' writes one for each agent that it finds")
+        .into()
+}
+
+fn names(dir: &Path, extension: &str) -> anyhow::Result<Vec<String>> {
+    let entries = match fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error).with_context(|| format!("cannot read '{}'", dir.display())),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let path = entry.with_context(|| format!("cannot read '{}'", dir.display()))?.path();
+        if path.extension() == Some(OsStr::new(extension))
+            && let Some(name) = path.file_stem().and_then(OsStr::to_str)
+            && is_name(name)
+        {
+            names.push(name.to_owned());
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// Parses a TOML file into `T`; errors name file and line, an unknown key also the nearest known one.
+fn parse_toml<T: DeserializeOwned>(path: &Path, text: &str) -> anyhow::Result<T> {
+    toml::from_str(text).map_err(|error| {
+        let offset = error.span().map_or(0, |span| span.start);
+        located(path, text, offset, error.message()).into()
+    })
+}
+
+/// An error at a byte of a file, worded `FILE:LINE: message`.
+fn located(path: &Path, text: &str, offset: usize, message: &str) -> Failure {
+    let line = 1 + text.bytes().take(offset).filter(|byte| *byte == b'\n').count();
+    let place = format!("{}:{line}", path.display());
+    match unknown_field(message) {
+        Some((field, known)) => {
+            with_nearest(Failure::trouble(format!("{place}: unknown key '{field}'")), field, known)
+        }
+        None => Failure::trouble(format!("{place}: {}", message.replace('`', "'"))),
+    }
+}
+
+/// Takes the key and the known keys out of serde's sentence "unknown field `a`, expected one of `b`, `c`".
+fn unknown_field(message: &str) -> Option<(&str, Vec<&str>)> {
+    let mut quoted = message.strip_prefix("unknown field ")?.split('`').skip(1).step_by(2);
+    Some((quoted.next()?, quoted.collect()))
+}
+
+/// The path of a named file below the configuration directory.
+fn named_file(dir: &Path, kind: &str, name: &str, extension: &str) -> PathBuf {
+    dir.join(kind).join(format!("{name}.{extension}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_safe_as_file_names() {
+        for name in ["codex-high", "a", "gpt.5", "me@work", "ünï"] {
+            assert!(is_name(name), "{name}");
+        }
+        for name in ["", ".", "..", "-m", "a/b", "a b", "a\nb", &"x".repeat(65)] {
+            assert!(!is_name(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_key_is_named_with_its_line_and_the_nearest_key() {
+        let error = parse_toml::<Config>(Path::new("c.toml"), "\nmodle = 'x'\n").unwrap_err();
+        let failure = Failure::of(&error);
+        assert_eq!(failure.message, "c.toml:2: unknown key 'modle'");
+        assert_eq!(failure.hint.as_deref(), Some("did you mean 'model'?"));
+    }
+}
