@@ -13,7 +13,7 @@ use std::time::Duration;
 use toml::Spanned;
 
 /// The wall time limit of a run where nobody sets one.
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60 * 60);
+const DEFAULT_TIMEOUT: Duration = Duration::from_hours(1);
 
 /// A pool of providers under one name.
 #[derive(Debug, Clone, PartialEq)]
@@ -171,7 +171,7 @@ fn provider(own: Template, top: &Template) -> Result<Provider, Wrong> {
         name,
         account,
         command,
-        args: own.args.or_else(|| top.args.clone()).unwrap_or_else(Vec::new),
+        args: own.args.or_else(|| top.args.clone()).unwrap_or_default(),
         resume_args: own.resume_args.or_else(|| top.resume_args.clone()),
         prompt_mode: own.prompt_mode.or(top.prompt_mode).unwrap_or(PromptMode::Stdin),
         output: own.output.or_else(|| top.output.clone()),
@@ -241,7 +241,7 @@ mod tests {
         assert_eq!((first.name.as_str(), first.account.as_str(), first.tier), ("codex", "codex", 1));
         assert_eq!((first.prompt_mode, first.timeout), (PromptMode::Arg, Some(DEFAULT_TIMEOUT)));
         assert_eq!((second.name.as_str(), second.tier), ("codex2", 2));
-        assert_eq!((second.prompt_mode, second.timeout), (PromptMode::Stdin, Some(Duration::from_secs(300))));
+        assert_eq!((second.prompt_mode, second.timeout), (PromptMode::Stdin, Some(Duration::from_mins(5))));
     }
 
     #[test]
