@@ -12,6 +12,7 @@ pub mod config;
 pub mod exit;
 pub mod paths;
 pub mod record;
+pub mod state;
 
 pub use clock::Stamp;
 pub use exit::Failure;

@@ -1,0 +1,202 @@
+//! The state database: opening it, its schema, and write transactions.
+//!
+//! Each tool keeps its own statements in one module of its own; what is here is what all of them must agree on. The SQL
+//! keeps to what PostgreSQL also takes, because many hosts will share one state later.
+
+mod schema;
+
+use crate::exit::Failure;
+use crate::paths::create_private_dir;
+use anyhow::Context;
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
+use std::fs::OpenOptions;
+use std::io::ErrorKind;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+/// How long a statement waits for other processes before the database counts as locked.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// A write-ahead log above this size in bytes is moved into the database by whoever closes it.
+const WAL_LIMIT: u64 = 256 * 1024;
+
+/// An open state database of the current schema.
+#[derive(Debug)]
+pub struct State {
+    db: Connection,
+    path: PathBuf,
+}
+
+impl State {
+    /// Opens the database, creating or migrating it where needed.
+    ///
+    /// A file that is no database, one of another program and one with a newer schema are refused and left as they are.
+    pub fn open(path: &Path) -> anyhow::Result<Self> {
+        create_file(path)?;
+        let db = connect(path).map_err(|error| explain(path, error))?;
+        Ok(Self { db, path: path.to_owned() })
+    }
+
+    /// The connection, for statements that only read.
+    pub fn db(&self) -> &Connection {
+        &self.db
+    }
+
+    /// Runs `work` in one transaction that holds the write lock from its start, so that what it reads stays true until
+    /// it has written. An error rolls back.
+    pub fn write<T>(&mut self, work: impl FnOnce(&Transaction) -> anyhow::Result<T>) -> anyhow::Result<T> {
+        let path = self.path.clone();
+        let explained = |error: rusqlite::Error| explain(&path, error.into());
+        let transaction =
+            self.db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(explained)?;
+        let done = work(&transaction).map_err(|error| explain(&path, error))?;
+        transaction.commit().map_err(explained)?;
+        Ok(done)
+    }
+
+    /// Closes the database, and empties its write-ahead log where that has grown and nobody is in the way.
+    pub fn close(self) -> anyhow::Result<()> {
+        let mut wal = self.path.clone().into_os_string();
+        wal.push("-wal");
+        if std::fs::metadata(wal).is_ok_and(|wal| wal.len() > WAL_LIMIT) {
+            self.db.busy_timeout(Duration::ZERO).and_then(|()| checkpoint(&self.db)).or_else(unless_busy)?;
+        }
+        self.db.close().map_err(|(_, error)| explain(&self.path, error.into()))
+    }
+}
+
+fn create_file(path: &Path) -> anyhow::Result<()> {
+    let create = || OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path);
+    let cannot = || format!("cannot open the state database '{}'", path.display());
+    match create() {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            if let Some(dir) = path.parent() {
+                create_private_dir(dir)?;
+            }
+            create().with_context(cannot)?;
+        }
+        created => {
+            created.with_context(cannot)?;
+        }
+    }
+    Ok(())
+}
+
+fn connect(path: &Path) -> anyhow::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut db = Connection::open_with_flags(path, flags)?;
+    db.busy_handler(Some(wait_a_little))?;
+    // The default close moves the log into the database with four fsyncs, in every short process.
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    if schema::version(&db)? != schema::CURRENT {
+        schema::migrate(&mut db, path)?;
+    }
+    // In WAL mode this loses nothing to a killed process; only power loss may undo the last transactions.
+    db.execute_batch("PRAGMA synchronous = NORMAL")?;
+    Ok(db)
+}
+
+fn checkpoint(db: &Connection) -> rusqlite::Result<()> {
+    db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+}
+
+fn unless_busy(error: rusqlite::Error) -> rusqlite::Result<()> {
+    if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) { Ok(()) } else { Err(error) }
+}
+
+/// The busy handler: short waits that differ from process to process. SQLite's own back off to 100 ms each, which costs
+/// the last of 64 simultaneous processes half a second.
+fn wait_a_little(tries: i32) -> bool {
+    static SINCE: Mutex<Option<Instant>> = Mutex::new(None);
+    let Ok(mut since) = SINCE.lock() else { return false };
+    if tries == 0 || since.is_none() {
+        *since = Some(Instant::now());
+    }
+    let waited = since.map_or(PATIENCE, |since| since.elapsed());
+    drop(since);
+    if waited >= PATIENCE {
+        return false;
+    }
+    // A cheap spread is enough: no two processes share pid and try.
+    let spread =
+        u64::from(std::process::id().wrapping_add(tries.unsigned_abs()).wrapping_mul(2_654_435_761) >> 20);
+    let most = 1000 * u64::from(tries.unsigned_abs().clamp(1, 12));
+    sleep(Duration::from_micros(200 + spread % most));
+    true
+}
+
+/// Words an error of SQLite for people, with the way out. Other errors stay as they are.
+fn explain(path: &Path, error: anyhow::Error) -> anyhow::Error {
+    let Some(cause) = error.chain().find_map(|cause| cause.downcast_ref::<rusqlite::Error>()) else {
+        return error;
+    };
+    let (what, hint) = match cause.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
+            ("it is damaged or not a database", "move it away and a new one is made; nothing was changed")
+        }
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+            ("another process has kept it locked for 30 seconds", "fuser(1) tells which process has it open")
+        }
+        Some(ErrorCode::DiskFull) => ("the disk is full", "free some space; nothing was changed"),
+        Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen) => (
+            "it cannot be written",
+            "check the permissions of the file and of its directory, or name another with --state",
+        ),
+        _ => return error.context(format!("cannot use the state database '{}'", path.display())),
+    };
+    Failure::trouble(format!("cannot use the state database '{}': {what}", path.display())).hint(hint).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scratch() -> (tempfile::TempDir, PathBuf) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("deep/state.db");
+        (dir, path)
+    }
+
+    #[test]
+    fn a_new_database_is_private_and_opens_again() {
+        use std::os::unix::fs::PermissionsExt;
+        let (_dir, path) = scratch();
+        State::open(&path).unwrap().close().unwrap();
+        State::open(&path).unwrap().close().unwrap();
+        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(path.parent().unwrap().metadata().unwrap().permissions().mode() & 0o777, 0o700);
+    }
+
+    #[test]
+    fn garbage_a_future_schema_and_another_programs_database_are_refused_untouched() {
+        let (_dir, path) = scratch();
+        create_private_dir(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, "garbage ".repeat(1000)).unwrap();
+        let error = State::open(&path).unwrap_err().to_string();
+        assert!(error.contains("not a database"), "{error}");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "garbage ".repeat(1000));
+
+        std::fs::remove_file(&path).unwrap();
+        Connection::open(&path).unwrap().execute_batch("PRAGMA user_version = 99").unwrap();
+        let error = State::open(&path).unwrap_err().to_string();
+        assert!(error.contains("schema 99"), "{error}");
+
+        std::fs::remove_file(&path).unwrap();
+        Connection::open(&path).unwrap().execute_batch("CREATE TABLE theirs (x)").unwrap();
+        let error = State::open(&path).unwrap_err().to_string();
+        assert!(error.contains("another program"), "{error}");
+    }
+
+    #[test]
+    fn many_may_create_it_at_once() {
+        let (_dir, path) = scratch();
+        std::thread::scope(|scope| {
+            for _ in 0..16 {
+                scope.spawn(|| State::open(&path).unwrap().close().unwrap());
+            }
+        });
+    }
+}
