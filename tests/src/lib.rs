@@ -1,1 +1,62 @@
-//! The suite.
+//! The ground that the tests of whole pipelines stand on: a user of their own, and runs that assert everything.
+//!
+//! ```no_run
+//! use ar_tests::Home;
+//!
+//! let home = Home::new();
+//! home.command("codex", "echo \"You've hit your usage limit.\" >&2; exit 1");
+//! home.command("claude", "cat");
+//! home.pool("smart", &["codex", "claude"]);
+//! home.ar(&["run", "-m", "smart", "hello"])
+//!     .stdout("hello")
+//!     .stderr("ar: codex: quota_exhausted, trying claude\n")
+//!     .check();
+//! ```
+//!
+//! A run is expected to exit with 0 and to print nothing on either stream, unless the test says otherwise.
+//!
+//! Cargo builds the tools beside this package's tests only together with the whole workspace, so `make check` is the way to
+//! run them. After a change in a tool, `cargo test -p ar-tests` alone would still run the tool as it was.
+
+#![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a panic is how a test fails")]
+
+mod expect;
+mod home;
+mod run;
+
+pub use home::Home;
+pub use run::Run;
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+/// The programs of the pipeline and around it.
+pub const TOOLS: [&str; 6] = ["ar", "ar-diagnose", "ar-exec", "ar-log", "ar-pick", "ar-setup"];
+
+/// The directory of the built tools: the one above the test executable's `deps`.
+pub fn tools_dir() -> PathBuf {
+    let exe = env::current_exe().unwrap();
+    let dir = exe.parent().and_then(Path::parent).unwrap().to_path_buf();
+    for tool in TOOLS {
+        assert!(dir.join(tool).exists(), "'{tool}' is not built in '{}': run 'make check'", dir.display());
+    }
+    dir
+}
+
+/// The root of the source tree.
+pub fn source_dir() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_path_buf()
+}
+
+/// Waits until `done` holds; fails the test when it does not come true within half a minute.
+///
+/// For what another process does. A test of time itself sets `AGENT_RUNNER_NOW` instead of waiting.
+pub fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !done() {
+        assert!(start.elapsed() < Duration::from_secs(30), "waited in vain: {what}");
+        sleep(Duration::from_millis(5));
+    }
+}
