@@ -189,6 +189,11 @@ impl Class {
             Self::Unknown => "unknown",
         }
     }
+
+    /// Reads a class as [`Class::name`] spells it.
+    pub fn parse(name: &str) -> anyhow::Result<Self> {
+        serde_json::from_value(name.into()).with_context(|| format!("'{name}' is not a class"))
+    }
 }
 
 impl Verdict {

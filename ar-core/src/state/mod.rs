@@ -68,6 +68,16 @@ impl State {
     }
 }
 
+/// The scopes of health that bear on a provider: its account, the model within the account, itself.
+pub fn scopes(model: &str, provider: &str) -> [String; 3] {
+    ["account".to_owned(), format!("model:{model}"), format!("provider:{model}/{provider}")]
+}
+
+/// The name of this host, as a run's row keeps it.
+pub fn host() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
 fn create_file(path: &Path) -> anyhow::Result<()> {
     let create = || OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path);
     let cannot = || format!("cannot open the state database '{}'", path.display());

@@ -1,0 +1,81 @@
+//! Runs whose processes are gone: their leases end here.
+
+use anyhow::Result;
+use ar_core::Stamp;
+use ar_core::state::host;
+use rusqlite::{Connection, params};
+use rustix::fs::{FlockOperation, flock};
+use std::fs::{self, File};
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+/// How long a finished run may take to reach ar-log. Measured by the file system's clock, for a process lives in real time.
+const STORING: Duration = Duration::from_secs(2);
+/// How long a pick may wait for its ar-exec.
+const STARTING: Duration = Duration::from_secs(10);
+/// How many leases one pick looks at, the oldest first.
+const MOST: u32 = 256;
+
+/// The reserved runs of this host whose processes are gone, and those of any host whose lease is over.
+///
+/// A run that is taken for dead too early costs nothing: ar-log stores over the mark.
+pub fn dead_runs(db: &Connection, runs: &Path, now: Stamp) -> Result<Vec<String>> {
+    let mut select = db.prepare(
+        "SELECT id, picked_at, lease_until, host FROM run WHERE status = 'picked' ORDER BY picked_at LIMIT $1",
+    )?;
+    let mut rows = select.query([MOST])?;
+    let here = host();
+    let mut dead = Vec::new();
+    while let Some(row) = rows.next()? {
+        let id: String = row.get(0)?;
+        let (picked_at, lease_until) = (Stamp(row.get(1)?), Stamp(row.get(2)?));
+        let gone = match life(&runs.join(&id)) {
+            _ if row.get::<_, String>(3)? != here => now >= lease_until,
+            Life::Running => false,
+            Life::Storing => now >= lease_until,
+            Life::Over => true,
+            Life::NotStarted => now.since(picked_at) > STARTING || now >= lease_until,
+        };
+        if gone {
+            dead.push(id);
+        }
+    }
+    Ok(dead)
+}
+
+/// Marks runs as lost, each exactly once whoever notices, and gives back the trials that they held.
+pub fn mark_lost(db: &Connection, dead: &[String], now: Stamp) -> Result<()> {
+    for id in dead {
+        db.execute(
+            "UPDATE run SET status = 'lost', ended_at = $1 WHERE id = $2 AND status = 'picked'",
+            params![now.0, id],
+        )?;
+        db.execute("UPDATE health SET probe_run = NULL, probe_until = NULL WHERE probe_run = $1", [id])?;
+    }
+    Ok(())
+}
+
+enum Life {
+    NotStarted,
+    Running,
+    Storing,
+    Over,
+}
+
+/// What the lock in a run's directory tells: ar-exec holds it while it lives.
+fn life(dir: &Path) -> Life {
+    let Ok(lock) = File::open(dir.join("lock")) else { return Life::NotStarted };
+    match flock(&lock, FlockOperation::NonBlockingLockShared) {
+        Ok(()) if touched_lately(dir).unwrap_or(false) => Life::Storing,
+        Ok(()) => Life::Over,
+        // A lock that cannot be asked is as good as held.
+        Err(_) => Life::Running,
+    }
+}
+
+fn touched_lately(dir: &Path) -> io::Result<bool> {
+    let touched = fs::metadata(dir)?.modified()?;
+    // A time in the future counts as now.
+    Ok(touched.elapsed().map_or(true, |age| age < STORING))
+}
