@@ -1,0 +1,178 @@
+//! Starts the child: its streams, its environment, and what ties its life to ours.
+
+use crate::command;
+use crate::outcome::spawn_error;
+use crate::plan::Plan;
+use crate::run_dir::RunDir;
+use crate::template::{self, Places};
+use anyhow::Context;
+use ar_core::config::PromptMode;
+use ar_core::record::ExecError;
+use ar_core::{Record, paths};
+use rustix::fs::{Access, access};
+use rustix::io::Errno;
+use rustix::process::{Pid, getpid, setsid};
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+/// The files that the child writes to.
+#[derive(Debug)]
+pub struct Streams {
+    /// Standard output.
+    pub stdout: File,
+    /// Standard error.
+    pub stderr: File,
+}
+
+impl Streams {
+    /// Creates both, empty.
+    pub fn create(dir: &RunDir) -> anyhow::Result<Self> {
+        let stdout = paths::create_private_file(&dir.stdout())?;
+        let stderr = paths::create_private_file(&dir.stderr())?;
+        Ok(Self { stdout, stderr })
+    }
+
+    /// How many bytes each holds.
+    pub fn sizes(&self) -> anyhow::Result<(u64, u64)> {
+        let size = |file: &File| file.metadata().map(|meta| meta.len());
+        size(&self.stdout)
+            .and_then(|stdout| Ok((stdout, size(&self.stderr)?)))
+            .context("cannot read the size of a stream")
+    }
+}
+
+/// A child that runs.
+#[derive(Debug)]
+pub struct Child {
+    /// Its process id, its process group's and its session's.
+    pub pid: Pid,
+    /// When it was started.
+    pub since: Instant,
+}
+
+/// Starts the child. Whatever keeps it from starting is an outcome of the run.
+///
+/// Call this in the main thread: the death of the thread that starts a child is what kills it.
+pub fn start(plan: &Plan, record: &Record, dir: &RunDir, streams: &Streams) -> Result<Child, ExecError> {
+    check_directory(&plan.cwd)?;
+    let prompt_file = dir.prompt();
+    let places = Places { prompt_file: &prompt_file, session: "", cwd: &plan.cwd };
+    let args = template::arguments(plan, places)?;
+    let path = plan.env.iter().rev().find(|(name, _)| name == "PATH").map(|(_, value)| value.as_os_str());
+    let program = command::resolve(&plan.command, path, &plan.cwd)?;
+    let stdin = match plan.prompt_mode {
+        PromptMode::Stdin => prompt_file.as_path(),
+        PromptMode::Arg | PromptMode::File => Path::new("/dev/null"),
+    };
+    let mut command = Command::new(&program);
+    command
+        .arg0(&plan.command)
+        .args(args)
+        .envs(plan.env.iter().map(|(name, value)| (name, value)))
+        .env("AGENT_RUNNER_RUN", record.run())
+        .env("AGENT_RUNNER_CALL", record.call())
+        .current_dir(&plan.cwd)
+        .stdin(open(stdin)?)
+        .stdout(duplicate(&streams.stdout)?)
+        .stderr(duplicate(&streams.stderr)?);
+    detach(&mut command);
+    adopt_orphans().map_err(|error| failed(&plan.command, &error))?;
+    let since = Instant::now();
+    let child = command.spawn().map_err(|error| failed(&plan.command, &error))?;
+    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    // The handle is let go: the watch reaps every child, this one and those that it leaves behind.
+    let pid = pid.ok_or_else(|| spawn_error("other", "the system gave an impossible process id"))?;
+    Ok(Child { pid, since })
+}
+
+/// Makes the child the leader of a session of its own, with all signals at their defaults, that dies with us.
+///
+/// A session and not just a process group: a command line agent that asks the terminal for anything would be stopped as a
+/// background job, and hang until its time is up; without a terminal it fails at once, as in a cron job.
+#[allow(unsafe_code, reason = "what is to happen between fork and exec has no safe form")]
+fn detach(command: &mut Command) {
+    let parent = getpid();
+    // SAFETY: between fork and exec the closure makes plain system calls, allocates nothing and takes no lock.
+    unsafe {
+        command.pre_exec(move || {
+            for signal in 1..=libc::SIGSYS {
+                // SIGKILL and SIGSTOP refuse, and stay at their defaults by that.
+                libc::signal(signal, libc::SIG_DFL);
+            }
+            setsid()?;
+            die_with(parent)
+        });
+    }
+}
+
+/// Makes orphans of the run our children, so that the wait for the run's end includes them.
+#[cfg(target_os = "linux")]
+fn adopt_orphans() -> io::Result<()> {
+    Ok(rustix::process::set_child_subreaper(Some(getpid()))?)
+}
+
+/// Other systems give orphans to init.
+#[cfg(not(target_os = "linux"))]
+#[allow(clippy::unnecessary_wraps, reason = "the same signature as on Linux")]
+fn adopt_orphans() -> io::Result<()> {
+    Ok(())
+}
+
+/// Has the kernel kill this process when its parent dies, which may have happened before we asked.
+#[cfg(target_os = "linux")]
+fn die_with(parent: Pid) -> io::Result<()> {
+    use rustix::process::{Signal, getppid, set_parent_process_death_signal};
+    set_parent_process_death_signal(Some(Signal::KILL))?;
+    if getppid() == Some(parent) { Ok(()) } else { Err(Errno::SRCH.into()) }
+}
+
+/// Other systems have no such request; whoever called us ends what a killed ar-exec leaves behind.
+#[cfg(not(target_os = "linux"))]
+#[allow(clippy::unnecessary_wraps, reason = "the same signature as on Linux")]
+fn die_with(_parent: Pid) -> io::Result<()> {
+    Ok(())
+}
+
+fn check_directory(cwd: &Path) -> Result<(), ExecError> {
+    let bad = |cause: &dyn std::fmt::Display| {
+        spawn_error("bad_cwd", format!("cannot run in '{}': {cause}", cwd.display()))
+    };
+    match cwd.metadata() {
+        Err(error) => Err(bad(&error)),
+        Ok(meta) if !meta.is_dir() => Err(bad(&"it is not a directory")),
+        Ok(_) => access(cwd, Access::EXEC_OK).map_err(|error| bad(&io::Error::from(error))),
+    }
+}
+
+fn open(path: &Path) -> Result<Stdio, ExecError> {
+    let file = File::open(path)
+        .map_err(|error| spawn_error("other", format!("cannot open '{}': {error}", path.display())))?;
+    Ok(file.into())
+}
+
+fn duplicate(file: &File) -> Result<Stdio, ExecError> {
+    let file = file
+        .try_clone()
+        .map_err(|error| spawn_error("other", format!("cannot pass a stream to the child: {error}")))?;
+    Ok(file.into())
+}
+
+fn failed(command: &OsStr, error: &io::Error) -> ExecError {
+    let shown = command.display();
+    match error.raw_os_error().map(Errno::from_raw_os_error) {
+        Some(Errno::TOOBIG) => spawn_error(
+            "too_long",
+            format!("the arguments and the environment of '{shown}' are too long together: {error}"),
+        ),
+        Some(Errno::NOENT) => spawn_error("not_found", format!("the interpreter of '{shown}' is missing")),
+        Some(Errno::ACCESS | Errno::NOEXEC | Errno::PERM) => {
+            spawn_error("not_executable", format!("cannot execute '{shown}': {error}"))
+        }
+        _ => spawn_error("other", format!("cannot start '{shown}': {error}")),
+    }
+}

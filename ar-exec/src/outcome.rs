@@ -1,0 +1,59 @@
+//! What the record says of a run.
+
+use crate::child::Streams;
+use crate::plan::Plan;
+use crate::watch::Fate;
+use ar_core::record::{End, Exec, ExecError, bounded};
+use ar_core::{Stamp, exit};
+use rustix::process::WaitStatus;
+
+/// The longest command that the record holds.
+const MAX_ARGV0_BYTES: usize = 200;
+/// The longest text of an error that the record holds.
+const MAX_MESSAGE_BYTES: usize = 500;
+
+/// The outcome of a child that ran.
+pub fn ended(plan: &Plan, started: Stamp, fate: &Fate, streams: &Streams) -> anyhow::Result<Exec> {
+    let (stdout_bytes, stderr_bytes) = streams.sizes()?;
+    Ok(Exec {
+        end: fate.end,
+        elapsed_ms: u64::try_from(fate.elapsed.as_millis()).unwrap_or(u64::MAX),
+        exit_code: fate.status.and_then(WaitStatus::exit_status),
+        signal: fate.status.and_then(WaitStatus::terminating_signal),
+        stdout_bytes,
+        stderr_bytes,
+        ..blank(plan, started)
+    })
+}
+
+/// The outcome of a child that could not be started.
+pub fn not_started(plan: &Plan, started: Stamp, error: ExecError) -> Exec {
+    Exec { error: Some(error), ..blank(plan, started) }
+}
+
+/// An error of the attempt to start the child.
+pub fn spawn_error(kind: &str, message: impl AsRef<str>) -> ExecError {
+    ExecError {
+        kind: kind.to_owned(),
+        message: bounded(&exit::one_line(message.as_ref()), MAX_MESSAGE_BYTES),
+        status: None,
+        resets_at: None,
+    }
+}
+
+fn blank(plan: &Plan, started: Stamp) -> Exec {
+    Exec {
+        argv0: bounded(&plan.command.to_string_lossy(), MAX_ARGV0_BYTES),
+        started,
+        elapsed_ms: 0,
+        end: End::Spawn,
+        exit_code: None,
+        signal: None,
+        stdout_bytes: 0,
+        stderr_bytes: 0,
+        session: None,
+        usage: None,
+        error: None,
+        allow_empty: plan.allow_empty,
+    }
+}

@@ -1,0 +1,105 @@
+//! What is to be run, taken from a provider's template or from the command line.
+
+use crate::environment;
+use crate::request::Limits;
+use anyhow::Context;
+use ar_core::config::{PromptMode, Provider};
+use ar_core::paths;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// The wall time limit of a command without a template.
+const DEFAULT_TIMEOUT: Duration = Duration::from_hours(1);
+
+/// A command with all that it needs but the prompt.
+#[derive(Debug)]
+pub struct Plan {
+    /// The program, a name on PATH or a path.
+    pub command: OsString,
+    /// Its arguments.
+    pub args: Vec<OsString>,
+    /// Whether placeholders in the arguments stand for something.
+    pub is_template: bool,
+    /// How the prompt reaches the child.
+    pub prompt_mode: PromptMode,
+    /// Variables added to the child's environment.
+    pub env: Vec<(OsString, OsString)>,
+    /// The child's working directory, absolute.
+    pub cwd: PathBuf,
+    /// Wall time limit.
+    pub timeout: Option<Duration>,
+    /// Limit on silence of both streams.
+    pub idle_timeout: Option<Duration>,
+    /// Whether an empty answer is a good one.
+    pub allow_empty: bool,
+}
+
+impl Plan {
+    /// The plan of a provider's template.
+    pub fn of_provider(model: &str, provider: &Provider, limits: &Limits) -> anyhow::Result<Self> {
+        let mut env = environment::of_provider(provider)?;
+        env.push(("AGENT_RUNNER_MODEL".into(), model.into()));
+        env.push(("AGENT_RUNNER_PROVIDER".into(), provider.name.clone().into()));
+        Ok(Self {
+            command: provider.command.clone().into(),
+            args: provider.args.iter().map(OsString::from).collect(),
+            is_template: true,
+            prompt_mode: provider.prompt_mode,
+            env,
+            cwd: directory(limits.cwd.as_deref().or(provider.cwd.as_deref()))?,
+            timeout: limit(limits.timeout, provider.timeout),
+            idle_timeout: limit(limits.idle_timeout, provider.idle_timeout),
+            allow_empty: provider.allow_empty,
+        })
+    }
+
+    /// The plan of a command as it stands, which reads the prompt on standard input.
+    pub fn of_command(command: &OsStr, args: &[OsString], limits: &Limits) -> anyhow::Result<Self> {
+        Ok(Self {
+            command: command.to_owned(),
+            args: args.to_vec(),
+            is_template: false,
+            prompt_mode: PromptMode::Stdin,
+            env: Vec::new(),
+            cwd: directory(limits.cwd.as_deref())?,
+            timeout: limit(limits.timeout, Some(DEFAULT_TIMEOUT)),
+            idle_timeout: limit(limits.idle_timeout, None),
+            allow_empty: false,
+        })
+    }
+}
+
+/// The limit of the command line, where zero means none, or else the template's.
+fn limit(asked: Option<Duration>, template: Option<Duration>) -> Option<Duration> {
+    asked.or(template).filter(|limit| !limit.is_zero())
+}
+
+fn directory(chosen: Option<&Path>) -> anyhow::Result<PathBuf> {
+    match chosen {
+        Some(dir) => std::path::absolute(below_home(dir)),
+        None => std::env::current_dir(),
+    }
+    .context("cannot tell the current directory")
+}
+
+/// Expands a leading `~/`, which is the shell's work where there is one.
+pub fn below_home(path: &Path) -> PathBuf {
+    match (path.strip_prefix("~"), paths::home()) {
+        (Ok(rest), Some(home)) => home.join(rest),
+        _ => path.to_path_buf(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_of_zero_on_the_command_line_lifts_the_template_s() {
+        let minute = Some(Duration::from_mins(1));
+        assert_eq!(limit(Some(Duration::ZERO), minute), None);
+        assert_eq!(limit(Some(Duration::from_secs(2)), minute), Some(Duration::from_secs(2)));
+        assert_eq!(limit(None, minute), minute);
+    }
+}

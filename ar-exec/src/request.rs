@@ -1,0 +1,171 @@
+//! What one call of ar-exec asks for: the same prompt and limits for each record.
+
+use crate::cli::Cli;
+use crate::outcome;
+use crate::plan::Plan;
+use crate::prompt::Prompt;
+use crate::run_dir::RunDir;
+use crate::signals::Signals;
+use crate::tee::Tee;
+use crate::{child, watch};
+use anyhow::Context;
+use ar_core::agent::Agent;
+use ar_core::clock::parse_duration;
+use ar_core::config::Model;
+use ar_core::record::{self, Exec, Pick};
+use ar_core::{Failure, Record, Stamp, paths};
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, IsTerminal};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The command line, checked.
+#[derive(Debug)]
+pub struct Request {
+    config: Option<PathBuf>,
+    state: Option<PathBuf>,
+    record: Option<PathBuf>,
+    command: Vec<OsString>,
+    agent: Option<String>,
+    prompt: Prompt,
+    tee: Option<Tee>,
+    limits: Limits,
+}
+
+/// What the command line says in place of the provider's template.
+#[derive(Debug, Default)]
+pub struct Limits {
+    /// The child's working directory.
+    pub cwd: Option<PathBuf>,
+    /// Wall time; zero for no limit.
+    pub timeout: Option<Duration>,
+    /// Silence of both streams; zero for no limit.
+    pub idle_timeout: Option<Duration>,
+}
+
+impl Request {
+    /// Checks the command line.
+    pub fn new(cli: Cli) -> anyhow::Result<Self> {
+        let prompt = match cli.file {
+            Some(file) => Prompt::file(file)?,
+            None if !cli.words.is_empty() => Prompt::words(&cli.words),
+            None if cli.record.is_some() || !cli.command.is_empty() => Prompt::Stdin,
+            None => Prompt::None,
+        };
+        let duration =
+            |text: Option<String>| text.map(|text| parse_duration(&text).map_err(usage)).transpose();
+        let limits = Limits {
+            cwd: cli.dir,
+            timeout: duration(cli.timeout)?,
+            idle_timeout: duration(cli.idle_timeout)?,
+        };
+        Ok(Self {
+            config: cli.config,
+            state: cli.state,
+            record: cli.record,
+            command: cli.command,
+            agent: cli.agent,
+            prompt,
+            tee: cli.tee.as_deref().map(Tee::open).transpose()?,
+            limits,
+        })
+    }
+
+    /// The records to run: one of our own for a command, else those of the file or of standard input.
+    pub fn records(&self) -> anyhow::Result<Box<dyn Iterator<Item = anyhow::Result<Record>>>> {
+        if !self.command.is_empty() {
+            return Ok(Box::new(std::iter::once(crate::fresh())));
+        }
+        let input: Box<dyn BufRead> = match &self.record {
+            Some(file) => Box::new(BufReader::new(
+                File::open(file).with_context(|| format!("cannot open '{}'", file.display()))?,
+            )),
+            // Nobody types records: a terminal means that the pipeline before us is missing.
+            None if io::stdin().is_terminal() => Box::new(io::empty()),
+            None => Box::new(io::stdin().lock()),
+        };
+        Ok(Box::new(Records { input, seen: false }))
+    }
+
+    /// Runs one record's provider, adds `exec` to the record, and gives the run's locked directory.
+    pub fn run(&mut self, record: &mut Record, signals: &Signals) -> anyhow::Result<RunDir> {
+        let path = match record.dir() {
+            Some(dir) => dir,
+            None => paths::run_dir(&paths::state_file(self.state.as_deref())?, record.run()),
+        };
+        let dir = RunDir::create(path)?;
+        record.set("dir", dir.path())?;
+        let plan = self.plan(record)?;
+        self.write_prompt(&dir, signals)?;
+        let exec = self.execute(&plan, record, &dir, signals)?;
+        record.set("exec", exec)?;
+        Ok(dir)
+    }
+
+    fn plan(&self, record: &Record) -> anyhow::Result<Plan> {
+        let Some((command, args)) = self.command.split_first() else {
+            let model = record.text("model").ok_or_else(|| incomplete("model"))?;
+            let pick: Pick = record.get("pick")?.ok_or_else(|| incomplete("pick"))?;
+            let model = Model::load(&paths::config_dir(self.config.as_deref())?, model)?;
+            return Plan::of_provider(&model.name, model.provider(&pick.provider)?, &self.limits);
+        };
+        Plan::of_command(command, args, &self.limits)
+    }
+
+    fn write_prompt(&mut self, dir: &RunDir, signals: &Signals) -> anyhow::Result<()> {
+        let preface = match &self.agent {
+            None => String::new(),
+            Some(agent) => Agent::load(&paths::config_dir(self.config.as_deref())?, agent)?.preface(),
+        };
+        self.prompt.write(&preface, dir, signals)?;
+        // The file of the first run, which the next ones take, begins with the preface already.
+        self.agent = None;
+        Ok(())
+    }
+
+    fn execute(&self, plan: &Plan, record: &Record, dir: &RunDir, signals: &Signals) -> anyhow::Result<Exec> {
+        let streams = child::Streams::create(dir)?;
+        let started = Stamp::now()?;
+        let fate = match child::start(plan, record, dir, &streams) {
+            Err(error) => return Ok(outcome::not_started(plan, started, error)),
+            Ok(child) => {
+                let tee = self.tee.as_ref().map(|tee| tee.follow(&dir.stdout())).transpose()?;
+                let fate = watch::Watch::new(child, plan, &streams, signals).wait()?;
+                if let Some(tee) = tee {
+                    tee.finish(signals)?;
+                }
+                fate
+            }
+        };
+        dir.answer_is_stdout()?;
+        outcome::ended(plan, started, &fate, &streams)
+    }
+}
+
+/// The records of an input; one that holds none is an error.
+struct Records {
+    input: Box<dyn BufRead>,
+    seen: bool,
+}
+
+impl Iterator for Records {
+    type Item = anyhow::Result<Record>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let first = !std::mem::replace(&mut self.seen, true);
+        match record::read(&mut self.input).transpose() {
+            None if first => Some(Err(record::no_record().into())),
+            next => next,
+        }
+    }
+}
+
+fn incomplete(field: &str) -> Failure {
+    Failure::trouble(format!("the record has no '{field}'"))
+        .hint("records come from 'ar-pick -m MODEL'; 'ar-exec -- COMMAND' needs none")
+}
+
+fn usage(error: anyhow::Error) -> anyhow::Error {
+    error.context("the command line is wrong")
+}

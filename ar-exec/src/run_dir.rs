@@ -1,0 +1,68 @@
+//! The directory of a run: its files, and the lock that tells a live run from a dead one.
+
+use anyhow::Context;
+use ar_core::{Failure, paths};
+use std::fs::{self, File, TryLockError};
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+/// A run's directory, locked for as long as this lives.
+#[derive(Debug)]
+pub struct RunDir {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl RunDir {
+    /// Creates the directory (0700) and locks it.
+    ///
+    /// The lock comes before every other file: what has no lock held is dead, and may be cleaned away.
+    pub fn create(path: PathBuf) -> anyhow::Result<Self> {
+        paths::create_private_dir(&path)?;
+        let lock = paths::create_private_file(&path.join("lock"))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let message = format!("another ar-exec is at work in '{}'", path.display());
+                return Err(Failure::trouble(message).into());
+            }
+            Err(TryLockError::Error(error)) => {
+                return Err(error).with_context(|| format!("cannot lock '{}'", path.display()));
+            }
+        }
+        Ok(Self { path, _lock: lock })
+    }
+
+    /// The directory.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The file that holds the whole prompt.
+    pub fn prompt(&self) -> PathBuf {
+        self.path.join("prompt")
+    }
+
+    /// The file that the child's standard output goes to.
+    pub fn stdout(&self) -> PathBuf {
+        self.path.join("stdout")
+    }
+
+    /// The file that the child's standard error goes to.
+    pub fn stderr(&self) -> PathBuf {
+        self.path.join("stderr")
+    }
+
+    /// Makes the standard output, as it stands, the answer.
+    ///
+    /// A hard link, because an answer can be large; a copy where the file system knows no links.
+    pub fn answer_is_stdout(&self) -> anyhow::Result<()> {
+        let answer = self.path.join("answer");
+        match fs::remove_file(&answer) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+            _ => fs::hard_link(self.stdout(), &answer)
+                .or_else(|_| fs::copy(self.stdout(), &answer).map(|_| ())),
+        }
+        .with_context(|| format!("cannot write '{}'", answer.display()))
+    }
+}

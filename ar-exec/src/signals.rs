@@ -1,0 +1,120 @@
+//! The signals that concern a run, each kind a pipe that poll(2) can wait for.
+
+use anyhow::Context;
+use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+use std::cell::Cell;
+use std::io::{ErrorKind, Read};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
+
+/// What ends a run when it is sent to ar-exec.
+const ENDING: [i32; 4] = [SIGINT, SIGTERM, SIGHUP, SIGQUIT];
+
+/// The signals caught from here on.
+#[derive(Debug)]
+pub struct Signals {
+    child: UnixStream,
+    ending: UnixStream,
+    told_to_end: Cell<bool>,
+}
+
+impl Signals {
+    /// Catches the signals for the rest of the process's life.
+    ///
+    /// SIGHUP stays ignored where it is, because nohup(1) asked for that; a shell that starts a job in the background
+    /// ignores SIGINT and SIGQUIT as well, yet whoever sends one of those to us means it.
+    pub fn catch() -> anyhow::Result<Self> {
+        let (child, child_writer) = pair()?;
+        let (ending, ending_writer) = pair()?;
+        register(SIGCHLD, &child_writer)?;
+        for signal in ENDING {
+            if signal != SIGHUP || !is_ignored(signal) {
+                register(signal, &ending_writer)?;
+            }
+        }
+        unblock(&[&[SIGCHLD], &ENDING[..]].concat());
+        Ok(Self { child, ending, told_to_end: Cell::new(false) })
+    }
+
+    /// Becomes readable when a child ends, stops or goes on.
+    pub fn child(&self) -> BorrowedFd<'_> {
+        self.child.as_fd()
+    }
+
+    /// Becomes readable when somebody wants the run ended.
+    pub fn ending(&self) -> BorrowedFd<'_> {
+        self.ending.as_fd()
+    }
+
+    /// Empties the pipe of [`Self::child`].
+    pub fn forget_child(&self) {
+        drain(&self.child);
+    }
+
+    /// Takes what came through [`Self::ending`], and tells whether anything did.
+    pub fn take_ending(&self) -> bool {
+        let came = drain(&self.ending);
+        self.told_to_end.set(self.told_to_end.get() || came);
+        came
+    }
+
+    /// Whether anybody has ever wanted a run ended.
+    pub fn was_told_to_end(&self) -> bool {
+        self.take_ending() || self.told_to_end.get()
+    }
+}
+
+fn pair() -> anyhow::Result<(UnixStream, UnixStream)> {
+    let pair = UnixStream::pair().and_then(|(reader, writer)| {
+        reader.set_nonblocking(true)?;
+        Ok((reader, writer))
+    });
+    pair.context("cannot make a pipe for signals")
+}
+
+fn register(signal: i32, writer: &UnixStream) -> anyhow::Result<()> {
+    writer
+        .try_clone()
+        .and_then(|writer| signal_hook::low_level::pipe::register(signal, writer))
+        .with_context(|| format!("cannot catch signal {signal}"))?;
+    Ok(())
+}
+
+/// Reads what is there, and tells whether anything was.
+fn drain(mut reader: &UnixStream) -> bool {
+    let mut came = false;
+    let mut buffer = [0; 64];
+    loop {
+        match reader.read(&mut buffer) {
+            Ok(0) => return came,
+            Ok(_) => came = true,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            // Nothing is left: the stream does not block, and has no other way to fail.
+            Err(_) => return came,
+        }
+    }
+}
+
+#[allow(unsafe_code, reason = "the standard library cannot ask for a signal's disposition")]
+fn is_ignored(signal: i32) -> bool {
+    // SAFETY: an all-zero sigaction is a valid one, and sigaction with a null `act` only fills the struct that it is given.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        libc::sigaction(signal, std::ptr::null(), &raw mut action) == 0
+            && action.sa_sigaction == libc::SIG_IGN
+    }
+}
+
+/// Lifts a block that whoever started us left behind: blocked signals would never reach the pipes.
+#[allow(unsafe_code, reason = "the standard library cannot change the signal mask")]
+fn unblock(signals: &[i32]) {
+    // SAFETY: sigemptyset initialises the set before anything reads it, and the old mask is not asked for.
+    unsafe {
+        let mut set: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&raw mut set);
+        for signal in signals {
+            libc::sigaddset(&raw mut set, *signal);
+        }
+        libc::pthread_sigmask(libc::SIG_UNBLOCK, &raw const set, std::ptr::null_mut());
+    }
+}

@@ -1,0 +1,406 @@
+//! ar-exec through its binary: exit status, both streams, the record and the files of the run.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on is to fail")]
+
+use assert_cmd::Command;
+use serde_json::{Value, json};
+use std::fs::{self, File, Permissions};
+use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
+
+const RUN: &str = "01K9ZXW6N7Q8R9S0T1V2W3X4Y5";
+const NOW: &str = "2026-11-20T10:00:00.000Z";
+
+/// A home directory with a configuration, a directory of fake commands that is first on PATH, and the state.
+struct World {
+    home: TempDir,
+}
+
+impl World {
+    fn new() -> Self {
+        let home = tempfile::tempdir().unwrap();
+        for dir in ["bin", "config/models", "config/agents", "state"] {
+            fs::create_dir_all(home.path().join(dir)).unwrap();
+        }
+        Self { home }
+    }
+
+    fn path(&self, below: &str) -> PathBuf {
+        self.home.path().join(below)
+    }
+
+    fn file(&self, below: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        fs::write(self.path(below), content).unwrap();
+        self.path(below)
+    }
+
+    /// A fake command: the body of an sh script.
+    fn script(&self, name: &str, body: &str) {
+        let file = self.file(&format!("bin/{name}"), format!("#!/bin/sh\n{body}\n"));
+        fs::set_permissions(file, Permissions::from_mode(0o755)).unwrap();
+    }
+
+    /// A model called `m` with the provider `cli`, a fake command of that body.
+    fn provider(&self, keys: &str, body: &str) {
+        self.script("cli", body);
+        self.file("config/models/m.toml", format!("command = \"cli\"\n{keys}\n"));
+    }
+
+    fn vars(&self) -> Vec<(&'static str, String)> {
+        let path = format!("{}:/usr/bin:/bin", self.path("bin").display());
+        vec![
+            ("PATH", path),
+            ("HOME", self.home.path().display().to_string()),
+            ("AGENT_RUNNER_CONFIG", self.path("config").display().to_string()),
+            ("AGENT_RUNNER_STATE", self.path("state/state.db").display().to_string()),
+            ("AGENT_RUNNER_NOW", NOW.to_owned()),
+        ]
+    }
+
+    fn exec(&self, args: &[&str]) -> Command {
+        let mut command = Command::cargo_bin("ar-exec").unwrap();
+        command.env_clear().envs(self.vars()).args(args).current_dir(self.home.path());
+        command
+    }
+
+    /// Runs ar-exec on the record and gives what it printed.
+    fn run(&self, args: &[&str]) -> Value {
+        self.run_with(args, &record())
+    }
+
+    fn run_with(&self, args: &[&str], input: &str) -> Value {
+        let assert = self.exec(args).write_stdin(input).assert().code(0).stderr("");
+        serde_json::from_slice(&assert.get_output().stdout).unwrap()
+    }
+
+    fn of_run(&self, file: &str) -> Vec<u8> {
+        fs::read(self.path(&format!("state/runs/{RUN}/{file}"))).unwrap()
+    }
+}
+
+fn record() -> String {
+    let record = json!({
+        "v": 1, "run": RUN, "call": RUN, "attempt": 1, "model": "m",
+        "pick": {"provider": "cli", "account": "cli", "at": NOW, "lease_until": NOW, "probe": false, "reason": "first"},
+        "theirs": {"keep": [1, 2.50]},
+    });
+    format!("{record}\n")
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o7777
+}
+
+#[test]
+fn the_record_tells_how_the_run_went_and_keeps_what_it_does_not_know() {
+    let world = World::new();
+    world.provider("args = ['-x']", "cat; echo \"args: $*\" >&2; exit 3");
+    let record = world.run(&["a prompt", "of words"]);
+    assert_eq!(record["theirs"], json!({"keep": [1, 2.50]}));
+    let dir = world.path(&format!("state/runs/{RUN}"));
+    assert_eq!(record["dir"], json!(dir));
+    let mut exec = record["exec"].clone();
+    assert!(exec["elapsed_ms"].as_u64().unwrap() < 60_000);
+    exec["elapsed_ms"] = json!(0);
+    let expected = json!({
+        "argv0": "cli", "started": NOW, "elapsed_ms": 0, "end": "exit", "exit_code": 3, "signal": null,
+        "stdout_bytes": 17, "stderr_bytes": 9, "session": null, "usage": null, "error": null,
+    });
+    assert_eq!(exec, expected);
+    assert_eq!(world.of_run("prompt"), b"a prompt of words");
+    assert_eq!(world.of_run("stdout"), b"a prompt of words");
+    assert_eq!(world.of_run("answer"), b"a prompt of words");
+    assert_eq!(world.of_run("stderr"), b"args: -x\n");
+    assert_eq!(mode(&dir), 0o700);
+    for file in ["prompt", "stdout", "stderr", "answer", "lock"] {
+        assert_eq!(mode(&dir.join(file)), 0o600, "{file}");
+    }
+}
+
+#[test]
+fn without_a_record_on_standard_input_the_failure_rides_the_pipe() {
+    let world = World::new();
+    for (input, message) in
+        [("", "no record on standard input"), ("hello\n", "standard input holds no record: ")]
+    {
+        let assert = world.exec(&["hi"]).write_stdin(input).assert().code(2);
+        let output = assert.get_output();
+        let record: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(record["error"]["tool"], "ar-exec");
+        assert_eq!(record["error"]["code"], 2);
+        assert!(record["error"]["message"].as_str().unwrap().starts_with(message), "{record}");
+        let stderr = String::from_utf8(output.stderr.clone()).unwrap();
+        assert!(stderr.starts_with(&format!("ar-exec: {message}")), "{stderr}");
+    }
+}
+
+#[test]
+fn a_record_with_an_error_passes_through_untouched() {
+    let world = World::new();
+    let line =
+        format!(r#"{{"v":1,"run":"{RUN}","error":{{"tool":"ar-pick","message":"all cool","code":75}}}}"#);
+    let line = line + "\n";
+    world.exec(&["hi"]).write_stdin(line.clone()).assert().code(0).stdout(line).stderr("");
+    assert!(!world.path("state/runs").exists());
+}
+
+#[test]
+fn several_records_are_run_with_the_same_prompt() {
+    let world = World::new();
+    world.provider("", "cat");
+    world.file("config/agents/a.md", "Be brief.\n");
+    let second = record().replace(RUN, "01K9ZXW6N7Q8R9S0T1V2W3X4Y6");
+    world.file("records", record() + &second);
+    let mut command = world.exec(&["-a", "a", "-f", "/dev/fd/0", "--record", "records"]);
+    let assert = command.write_stdin("from a pipe\n").assert().code(0).stderr("");
+    assert_eq!(assert.get_output().stdout.split(|byte| *byte == b'\n').count(), 3);
+    for run in [RUN, "01K9ZXW6N7Q8R9S0T1V2W3X4Y6"] {
+        let answer = fs::read_to_string(world.path(&format!("state/runs/{run}/answer"))).unwrap();
+        assert_eq!(answer, "Be brief.\n\nfrom a pipe\n");
+    }
+}
+
+#[test]
+fn a_command_needs_no_record_and_is_taken_as_it_stands() {
+    let world = World::new();
+    let assert =
+        world.exec(&["--", "sh", "-c", "cat; echo {cwd} $0", "{prompt}"]).write_stdin("in\n").assert();
+    let output = assert.code(0).stderr("").get_output().stdout.clone();
+    let record: Value = serde_json::from_slice(&output).unwrap();
+    assert_eq!(record["run"], record["call"]);
+    assert_eq!(record["exec"]["argv0"], "sh");
+    let dir = PathBuf::from(record["dir"].as_str().unwrap());
+    assert_eq!(dir.parent().unwrap(), world.path("state/runs"));
+    assert_eq!(fs::read_to_string(dir.join("answer")).unwrap(), "in\n{cwd} {prompt}\n");
+    assert!(!world.path("state/state.db").exists());
+}
+
+#[test]
+fn any_bytes_come_back_as_they_went_in() {
+    let world = World::new();
+    world.provider("", "cat");
+    let bytes: Vec<u8> = (0..=255).cycle().take(3_000_000).collect();
+    world.file("prompt.bin", &bytes);
+    let record = world.run(&["-f", "prompt.bin"]);
+    assert_eq!(record["exec"]["stdout_bytes"], 3_000_000);
+    assert_eq!(world.of_run("answer"), bytes);
+}
+
+#[test]
+fn a_child_that_never_reads_its_prompt_is_no_trouble() {
+    let world = World::new();
+    world.provider("", "echo ok");
+    world.file("big", vec![b'x'; 1_000_000]);
+    assert_eq!(world.run(&["-f", "big"])["exec"]["exit_code"], 0);
+    assert_eq!(world.of_run("answer"), b"ok\n");
+}
+
+#[test]
+fn without_a_prompt_the_child_reads_nothing() {
+    let world = World::new();
+    world.provider("prompt_mode = 'arg'\nargs = ['a']", "cat; echo $#");
+    world.run(&[]);
+    assert_eq!(world.of_run("answer"), b"1\n");
+    world.provider("", "cat; echo $#");
+    world.run(&[]);
+    assert_eq!(world.of_run("answer"), b"0\n");
+}
+
+#[test]
+fn placeholders_reach_the_child_as_whole_arguments() {
+    let world = World::new();
+    world.provider(
+        "prompt_mode = 'file'\nargs = ['{cwd}', '--p={prompt}', '{prompt_file}', '$(id)']",
+        "for a; do echo \"[$a]\"; done; cat",
+    );
+    world.run(&["it's $HOME", "*"]);
+    let home = world.home.path().display();
+    let expected = format!("[{home}]\n[--p=it's $HOME *]\n[{home}/state/runs/{RUN}/prompt]\n[$(id)]\n");
+    assert_eq!(String::from_utf8(world.of_run("answer")).unwrap(), expected);
+}
+
+#[test]
+fn the_child_is_told_its_run_and_gets_the_template_s_environment() {
+    let world = World::new();
+    world.file("keys", "# comment\nexport A=from file\nB='quoted'\n");
+    world.provider(
+        "env_file = '~/keys'\nenv = { A = 'from env' }\ncwd = '~/bin'",
+        "echo \"$A|$B|$AGENT_RUNNER_RUN|$AGENT_RUNNER_CALL|$AGENT_RUNNER_MODEL|$AGENT_RUNNER_PROVIDER\"; pwd",
+    );
+    world.run(&["hi"]);
+    let bin = world.path("bin");
+    let expected = format!("from env|quoted|{RUN}|{RUN}|m|cli\n{}\n", bin.display());
+    assert_eq!(String::from_utf8(world.of_run("answer")).unwrap(), expected);
+    world.run(&["-p", "config", "hi"]);
+    assert!(world.of_run("answer").ends_with(format!("{}\n", world.path("config").display()).as_bytes()));
+}
+
+#[test]
+fn what_keeps_a_child_from_starting_is_an_outcome() {
+    let world = World::new();
+    world.file("bin/plain", "no program");
+    world.file("config/models/none.toml", "");
+    let big = "x".repeat(200_000);
+    world.file("big", &big);
+    let script = world.file("bin/orphan", "#!/no/such/interpreter\n");
+    fs::set_permissions(script, Permissions::from_mode(0o755)).unwrap();
+    let cases = [
+        ("command = 'missing'", "not_found", "'missing' is not on PATH"),
+        ("command = 'orphan'", "not_found", "the interpreter of 'orphan' is missing"),
+        ("command = 'plain'", "not_executable", "'plain' may not be executed"),
+        ("command = 'true'\ncwd = '/no/such'", "bad_cwd", "cannot run in '/no/such': No such file"),
+        ("command = 'true'\nprompt_mode = 'arg'", "too_long", "an argument of 200000 bytes is too long"),
+    ];
+    for (template, kind, message) in cases {
+        world.file("config/models/m.toml", format!("name = 'cli'\n{template}\n"));
+        let exec = world.run(&["-f", "big"])["exec"].clone();
+        assert_eq!(exec["end"], "spawn", "{template}");
+        assert_eq!(exec["error"]["kind"], kind, "{template}");
+        let said = exec["error"]["message"].as_str().unwrap();
+        assert!(said.starts_with(message), "{said}");
+        assert_eq!(exec["exit_code"], Value::Null);
+    }
+}
+
+#[test]
+fn an_environment_that_the_system_refuses_is_too_long() {
+    let world = World::new();
+    world.provider("env_file = 'keys'", "true");
+    world.file("keys", format!("A={}\n", "x".repeat(200_000)));
+    assert_eq!(world.run(&["hi"])["exec"]["error"]["kind"], "too_long");
+}
+
+#[test]
+fn our_own_trouble_is_an_error_record() {
+    let world = World::new();
+    world.provider("env_file = '/no/such'", "true");
+    let cases: [(&[&str], &str); 4] = [
+        (&["hi"], "cannot read the env_file '/no/such': No such file or directory (os error 2)"),
+        (&["-f", "missing"], "cannot open 'missing': No such file or directory (os error 2)"),
+        (&["--state", "/dev/null/state.db", "hi"], "cannot create the directory '/dev/null/runs/"),
+        (&["-a", "nobody", "hi"], "there is no agent 'nobody' in "),
+    ];
+    for (args, message) in cases {
+        if args[0] != "hi" {
+            world.provider("", "true");
+        }
+        let assert = world.exec(args).write_stdin(record()).assert().code(2);
+        let output = assert.get_output();
+        let record: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let said = record["error"]["message"].as_str().unwrap();
+        assert!(said.starts_with(message), "{said}");
+        assert_eq!(record["theirs"]["keep"], json!([1, 2.50]));
+        assert!(String::from_utf8_lossy(&output.stderr).starts_with(&format!("ar-exec: {message}")));
+    }
+}
+
+#[test]
+fn a_run_that_passes_its_time_is_ended_with_its_group() {
+    let world = World::new();
+    world.provider("timeout = 60", "(trap '' TERM; sleep 60) & echo started; sleep 60");
+    let exec = world.run(&["--timeout", "1", "hi"])["exec"].clone();
+    assert_eq!((&exec["end"], &exec["signal"]), (&json!("timeout"), &json!(15)));
+    assert_eq!(world.of_run("answer"), b"started\n");
+}
+
+#[test]
+fn silence_ends_a_run_and_output_on_either_stream_does_not() {
+    let world = World::new();
+    world.provider("idle_timeout = 1", "for i in 1 2 3 4; do sleep 0.4; echo $i >&2; done; sleep 60");
+    let exec = world.run(&["hi"])["exec"].clone();
+    assert_eq!((&exec["end"], &exec["stderr_bytes"]), (&json!("idle"), &json!(8)));
+}
+
+#[test]
+fn a_child_killed_by_another_ended_by_a_signal() {
+    let world = World::new();
+    world.provider("", "kill -SEGV $$");
+    let exec = world.run(&["hi"])["exec"].clone();
+    assert_eq!(
+        (&exec["end"], &exec["signal"], &exec["exit_code"]),
+        (&json!("signal"), &json!(11), &Value::Null)
+    );
+}
+
+#[test]
+fn the_output_is_teed_to_a_file_and_a_descriptor_before_the_record_is_printed() {
+    let world = World::new();
+    world.provider("", "cat; seq 100000");
+    world.run(&["--tee", "copy", "hi"]);
+    assert_eq!(fs::read(world.path("copy")).unwrap(), world.of_run("stdout"));
+    let assert = world.exec(&["--tee", "2", "hi"]).write_stdin(record()).assert().code(0);
+    assert_eq!(assert.get_output().stderr, world.of_run("stdout"));
+}
+
+#[test]
+fn a_tee_that_cannot_be_written_to_does_not_touch_the_run() {
+    let world = World::new();
+    world.provider("", "seq 100000");
+    let record = world.run(&["--tee", "/dev/full", "hi"]);
+    assert_eq!(record["exec"]["stdout_bytes"], 588_895);
+}
+
+#[test]
+fn a_second_ar_exec_keeps_out_of_a_live_run() {
+    let world = World::new();
+    world.provider("", "true");
+    let dir = world.path(&format!("state/runs/{RUN}"));
+    fs::create_dir_all(&dir).unwrap();
+    let lock = File::create(dir.join("lock")).unwrap();
+    lock.lock().unwrap();
+    let message = format!("ar-exec: another ar-exec is at work in '{}'\n", dir.display());
+    world.exec(&["hi"]).write_stdin(record()).assert().code(2).stderr(message);
+}
+
+#[test]
+fn a_signal_cancels_the_run_and_the_record_is_still_printed() {
+    for (signal, twice) in [("INT", false), ("TERM", false), ("HUP", false), ("QUIT", false), ("TERM", true)]
+    {
+        let world = World::new();
+        let body =
+            if twice { "trap '' TERM; echo $$; while :; do sleep 1; done" } else { "echo $$; sleep 60" };
+        world.provider("", body);
+        world.file("record", record());
+        let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_ar-exec"))
+            .args(["--record", "record", "--tee", "2", "hi"])
+            .env_clear()
+            .envs(world.vars())
+            .current_dir(world.home.path())
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = [0; 1];
+        child.stderr.as_mut().unwrap().read_exact(&mut line).unwrap();
+        let send =
+            || Command::new("kill").args([&format!("-{signal}"), &child.id().to_string()]).assert().success();
+        send();
+        if twice {
+            std::thread::sleep(std::time::Duration::from_millis(400));
+            send();
+        }
+        let output = child.wait_with_output().unwrap();
+        let record: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(output.status.code(), Some(0));
+        assert_eq!(record["exec"]["end"], "cancelled", "{signal}");
+        assert_eq!(record["exec"]["signal"], if twice { 9 } else { 15 }, "{signal}");
+    }
+}
+
+#[test]
+fn without_a_reader_for_its_record_the_run_ends() {
+    let world = World::new();
+    world.provider("", "echo $$; exec sleep 60");
+    world.file("record", record());
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_ar-exec"))
+        .args(["--record", "record", "hi"])
+        .env_clear()
+        .envs(world.vars())
+        .current_dir(world.home.path())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
