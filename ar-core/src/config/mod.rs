@@ -27,10 +27,15 @@ impl Config {
     pub fn load(dir: &Path) -> anyhow::Result<Self> {
         let path = dir.join("config.toml");
         match fs::read_to_string(&path) {
-            Ok(text) => parse_toml(&path, &text),
+            Ok(text) => Self::parse(&path, &text),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(Self::default()),
             Err(error) => Err(error).with_context(|| format!("cannot read '{}'", path.display())),
         }
+    }
+
+    /// Reads the text of `config.toml`.
+    pub fn parse(path: &Path, text: &str) -> anyhow::Result<Self> {
+        parse_toml(path, text)
     }
 
     /// The model of a call: the one asked for, the default of `config.toml`, or the only one there is.
