@@ -1,3 +1,34 @@
-//! `ar-setup`.
+//! `ar-setup`: from the agents on this machine to a configuration that works, and its care.
 
-fn main() {}
+mod check;
+mod cli;
+mod file;
+mod init;
+mod known;
+mod names;
+mod path;
+mod pool;
+
+use ar_core::{exit, paths};
+use clap::Parser;
+use cli::{Cli, Verb};
+use std::io;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    exit::report("ar-setup", run())
+}
+
+fn run() -> anyhow::Result<ExitCode> {
+    let cli = Cli::parse();
+    let dir = paths::config_dir(cli.config.as_deref())?;
+    let mut out = io::stdout().lock();
+    match cli.verb {
+        Verb::Init => init::run(&dir, &mut out),
+        Verb::Check => check::run(&dir, &mut out),
+        Verb::Path { which, json } => {
+            path::run(&dir, &paths::state_file(cli.state.as_deref())?, which, json, &mut out)
+        }
+        Verb::Names { kind, model } => names::run(&dir, kind, model.as_deref(), &mut out),
+    }
+}

@@ -1,0 +1,191 @@
+//! `ar setup check`: every problem of the configuration, with file, line and the way out.
+
+use anyhow::Context;
+use ar_core::agent::Agent;
+use ar_core::config::{Config, Model, agent_names, is_name, model_names, with_nearest};
+use ar_core::{Failure, exit};
+use std::fs;
+use std::io::{ErrorKind, Write};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use toml_edit::{Document, Item, TableLike};
+
+/// Reports the problems on standard error, or that there is none.
+pub fn run(dir: &Path, out: &mut impl Write) -> anyhow::Result<ExitCode> {
+    let problems = problems(dir)?;
+    for problem in &problems {
+        exit::warn("ar-setup", problem);
+    }
+    if !problems.is_empty() {
+        return Ok(ExitCode::from(exit::TROUBLE));
+    }
+    let (models, agents) = (model_names(dir)?.len(), agent_names(dir)?.len());
+    writeln!(out, "no problem in '{}' (models: {models}, agents: {agents})", dir.display())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Every problem of the configuration in `dir`, file by file.
+pub fn problems(dir: &Path) -> anyhow::Result<Vec<Failure>> {
+    let models = model_names(dir)?;
+    let mut problems = config_problems(dir, &models)?;
+    for (file, name) in files(&dir.join("models"), "toml")? {
+        problems.extend(if is_name(&name) { model_problems(&file, &name) } else { vec![misnamed(&file)] });
+    }
+    for (file, name) in files(&dir.join("agents"), "md")? {
+        problems.extend(if is_name(&name) { agent_problems(&file, &models) } else { vec![misnamed(&file)] });
+    }
+    Ok(problems)
+}
+
+fn config_problems(dir: &Path, models: &[String]) -> anyhow::Result<Vec<Failure>> {
+    let file = dir.join("config.toml");
+    let text = match fs::read_to_string(&file) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        read => read.with_context(|| format!("cannot read '{}'", file.display())),
+    };
+    let text = match text {
+        Ok(text) => text,
+        Err(error) => return Ok(vec![Failure::of(&error)]),
+    };
+    let mut problems = peel(&file, &text, |text| Config::parse(&file, text).map(drop));
+    if problems.is_empty()
+        && let Some(model) = Config::parse(&file, &text)?.model
+        && !models.contains(&model)
+    {
+        let line = line_of_key(&text, "model");
+        problems.push(unknown_model(&format!("{}:{line}", file.display()), &model, models));
+    }
+    Ok(problems)
+}
+
+fn model_problems(file: &Path, name: &str) -> Vec<Failure> {
+    match fs::read_to_string(file).with_context(|| format!("cannot read '{}'", file.display())) {
+        Ok(text) => peel(file, &text, |text| Model::parse(name, file.to_owned(), text).map(drop)),
+        Err(error) => vec![Failure::of(&error)],
+    }
+}
+
+fn agent_problems(file: &Path, models: &[String]) -> Vec<Failure> {
+    let text = match fs::read_to_string(file).with_context(|| format!("cannot read '{}'", file.display())) {
+        Ok(text) => text,
+        Err(error) => return vec![Failure::of(&error)],
+    };
+    match Agent::parse(file, &text) {
+        Err(error) => vec![Failure::of(&error)],
+        Ok(Agent { model: Some(model), .. }) if !models.contains(&model) => {
+            let before = text.lines().take_while(|line| !line.trim_start().starts_with("model:")).count();
+            vec![unknown_model(&format!("{}:{}", file.display(), before + 1), &model, models)]
+        }
+        Ok(_) => Vec::new(),
+    }
+}
+
+fn unknown_model(place: &str, model: &str, models: &[String]) -> Failure {
+    let failure = Failure::trouble(format!("{place}: there is no model '{model}'"));
+    match with_nearest(failure, model, models.iter().map(String::as_str)) {
+        failure if failure.hint.is_some() => failure,
+        failure if models.is_empty() => failure.hint("'ar setup init' writes models"),
+        failure => failure.hint(format!("there are {}", models.join(", "))),
+    }
+}
+
+fn misnamed(file: &Path) -> Failure {
+    Failure::trouble(format!("'{}' is never read: its name is no name for a model or agent", file.display()))
+        .hint("rename it with letters, digits and . _ + @ - alone, at most 64 of them")
+}
+
+/// The files of a directory with that extension, with their names, sorted.
+fn files(dir: &Path, extension: &str) -> anyhow::Result<Vec<(PathBuf, String)>> {
+    let cannot = || format!("cannot read '{}'", dir.display());
+    let entries = match fs::read_dir(dir) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.with_context(cannot)?,
+    };
+    let mut files = Vec::new();
+    for entry in entries {
+        let path = entry.with_context(cannot)?.path();
+        if path.extension().is_some_and(|found| found == extension) {
+            let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+            files.push((path, name.unwrap_or_default()));
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// Finds the problems of a file whose parser stops at the first: what it complains of is blanked out, line for line,
+/// and the rest is parsed again.
+///
+/// Taking away a key that the parser knows can make it complain of the lack, so from then on complaints that point at
+/// no key are left for the next check.
+fn peel(file: &Path, text: &str, parse: impl Fn(&str) -> anyhow::Result<()>) -> Vec<Failure> {
+    let mut text = text.to_owned();
+    let mut problems: Vec<Failure> = Vec::new();
+    let mut complete = true;
+    while let Err(error) = parse(&text) {
+        let failure = Failure::of(&error);
+        let line = line_of(&failure, file);
+        let key = line.and_then(|line| key_at(&text, line));
+        if problems.iter().any(|known| known.message == failure.message) || (key.is_none() && !complete) {
+            break;
+        }
+        complete &= failure.message.contains(": unknown key '");
+        problems.push(failure);
+        let Some(key) = key else { break };
+        blank(&mut text, key);
+    }
+    problems.sort_by_key(|problem| line_of(problem, file));
+    problems
+}
+
+/// The line in a message that starts with `FILE:LINE:`.
+fn line_of(failure: &Failure, file: &Path) -> Option<usize> {
+    let rest = failure.message.strip_prefix(&format!("{}:", file.display()))?;
+    rest.split(':').next()?.parse().ok()
+}
+
+/// The bytes of the key with its value that starts on a line.
+fn key_at(text: &str, line: usize) -> Option<Range<usize>> {
+    let start: usize = text.split_inclusive('\n').take(line - 1).map(str::len).sum();
+    let end = start + text.get(start..)?.split_inclusive('\n').next().map_or(0, str::len);
+    let document = Document::parse(text).ok()?;
+    let mut spans = Vec::new();
+    collect(document.as_table(), &mut spans);
+    spans.into_iter().find(|span| (start..end).contains(&span.start))
+}
+
+fn collect(table: &dyn TableLike, spans: &mut Vec<Range<usize>>) {
+    for (name, item) in table.iter() {
+        match item {
+            Item::Table(inner) => collect(inner, spans),
+            Item::ArrayOfTables(tables) => tables.iter().for_each(|inner| collect(inner, spans)),
+            Item::Value(value) => {
+                if let (Some(key), Some(value)) =
+                    (table.key(name).and_then(toml_edit::Key::span), value.span())
+                {
+                    spans.push(key.start..value.end);
+                }
+            }
+            Item::None => {}
+        }
+    }
+}
+
+/// Puts spaces over bytes of a text, so that every other line keeps its number.
+fn blank(text: &mut String, range: Range<usize>) {
+    let blanks: String = text
+        .get(range.clone())
+        .map(|old| old.chars().map(|c| if c == '\n' { '\n' } else { ' ' }).collect())
+        .unwrap_or_default();
+    if text.is_char_boundary(range.start) && text.is_char_boundary(range.end) {
+        text.replace_range(range, &blanks);
+    }
+}
+
+fn line_of_key(text: &str, name: &str) -> usize {
+    let document = Document::parse(text).ok();
+    let offset = document.as_ref().and_then(|document| document.as_table().key(name)?.span());
+    let before = offset.and_then(|span| text.get(..span.start)).unwrap_or("");
+    1 + before.matches('\n').count()
+}

@@ -1,0 +1,35 @@
+//! Writing files of the configuration: private, whole or not at all, and never over what somebody else wrote.
+
+use anyhow::Context;
+use ar_core::paths::create_private_dir;
+use std::io::{ErrorKind, Write};
+use std::path::Path;
+use tempfile::NamedTempFile;
+
+/// Creates a file (0600, in 0700 directories) unless there is one. Tells whether it did.
+pub fn create(path: &Path, text: &str) -> anyhow::Result<bool> {
+    // A dangling symbolic link counts as a file: somebody meant something by it.
+    if path.symlink_metadata().is_ok() {
+        return Ok(false);
+    }
+    match prepare(path, text)?.persist_noclobber(path) {
+        Ok(_) => Ok(true),
+        Err(error) if error.error.kind() == ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(error.error).with_context(|| cannot_write(path)),
+    }
+}
+
+/// A file beside `path` with its future text, safe on the disk. It is deleted unless it is renamed.
+fn prepare(path: &Path, text: &str) -> anyhow::Result<NamedTempFile> {
+    let dir = path.parent().with_context(|| cannot_write(path))?;
+    create_private_dir(dir)?;
+    let mut file = NamedTempFile::new_in(dir).with_context(|| cannot_write(path))?;
+    file.write_all(text.as_bytes())
+        .and_then(|()| file.as_file().sync_all())
+        .with_context(|| cannot_write(path))?;
+    Ok(file)
+}
+
+fn cannot_write(path: &Path) -> String {
+    format!("cannot write '{}'", path.display())
+}

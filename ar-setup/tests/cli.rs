@@ -1,0 +1,168 @@
+//! ar-setup through its binary: init, check, path and names.
+
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+use ar_tests::{Home, Run};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+const CONFIG: &str = ".config/agent-runner";
+
+/// A run of ar-setup whose PATH holds this user's commands alone.
+fn setup(home: &Home, args: &[&str]) -> Run {
+    home.program(Path::new(env!("CARGO_BIN_EXE_ar-setup")), args).env("PATH", home.path("bin"))
+}
+
+fn mode(path: &Path) -> u32 {
+    path.metadata().unwrap().permissions().mode() & 0o777
+}
+
+#[test]
+fn init_writes_a_model_for_each_agent_found_and_one_for_all() {
+    let home = Home::new();
+    home.command("codex", "exit 1");
+    home.command("claude", "exit 1");
+    setup(&home, &["init"])
+        .stdout(
+            "found claude ([HOME]/bin/claude)\n\
+             found codex ([HOME]/bin/codex)\n\
+             wrote [HOME]/.config/agent-runner/models/claude.toml\n\
+             wrote [HOME]/.config/agent-runner/models/codex.toml\n\
+             wrote [HOME]/.config/agent-runner/models/any.toml\n\
+             wrote [HOME]/.config/agent-runner/config.toml\n\
+             next: ar run \"hello\"\n",
+        )
+        .check();
+    setup(&home, &["check"])
+        .stdout("no problem in '[HOME]/.config/agent-runner' (models: 3, agents: 0)\n")
+        .check();
+    setup(&home, &["names", "models"]).stdout("any\nclaude\ncodex\n").check();
+    setup(&home, &["names", "providers"]).stdout("claude\ncodex\n").check();
+    setup(&home, &["names", "providers", "-m", "codex"]).stdout("codex\n").check();
+    for file in ["models/any.toml", "models/claude.toml", "config.toml"] {
+        assert_eq!(mode(&home.path(CONFIG).join(file)), 0o600, "{file}");
+    }
+    for dir in ["", "models"] {
+        assert_eq!(mode(&home.path(CONFIG).join(dir)), 0o700, "{dir}");
+    }
+}
+
+#[test]
+fn init_overwrites_nothing() {
+    let home = Home::new();
+    home.command("claude", "exit 1");
+    home.command("llm", "exit 1");
+    let mine = home.model("claude", "command = 'mine'\n");
+    let pool = home.path(CONFIG).join("models/any.toml");
+    std::os::unix::fs::symlink("/nowhere", &pool).unwrap();
+    for wrote in ["wrote", "kept "] {
+        setup(&home, &["init"])
+            .stdout(format!(
+                "found claude ([HOME]/bin/claude)\n\
+                 found llm ([HOME]/bin/llm)\n\
+                 kept  [HOME]/.config/agent-runner/models/claude.toml\n\
+                 {wrote} [HOME]/.config/agent-runner/models/llm.toml\n\
+                 kept  [HOME]/.config/agent-runner/models/any.toml\n\
+                 {wrote} [HOME]/.config/agent-runner/config.toml\n\
+                 next: ar run \"hello\"\n"
+            ))
+            .check();
+    }
+    assert_eq!(fs::read_to_string(mine).unwrap(), "command = 'mine'\n");
+    assert_eq!(fs::read_link(pool).unwrap(), Path::new("/nowhere"));
+}
+
+#[test]
+fn init_says_what_to_do_where_no_agent_is_found() {
+    let home = Home::new();
+    setup(&home, &["init"])
+        .status(2)
+        .stderr(
+            "ar-setup: found none of claude, codex, gemini, opencode, qwen, copilot, aider, llm on PATH\n\
+             hint: install one (such as 'npm install -g @anthropic-ai/claude-code') and log in, or describe any \
+             command in '[HOME]/.config/agent-runner/models/NAME.toml' (ar-config(5))\n",
+        )
+        .check();
+    assert!(!home.path(".config").exists());
+}
+
+#[test]
+fn check_reports_every_problem_of_every_file() {
+    let home = Home::new();
+    home.write(&format!("{CONFIG}/config.toml"), "\nmodel = 'claud'\n");
+    home.model("claude", "command = 'claude'\n");
+    home.model(
+        "broken",
+        "modle = 1\n[[providers]]\ncomand = 'a'\ncommand = 'a'\nweight = 0\ntimeout = 'soon'\n\
+         [[providers]]\nname = 'a b'\ncommand = 'b'\ntyer = 2\n",
+    );
+    home.model("nothing", "[[providers]]\ncommand = 5\n");
+    home.model("text", "command = 'a\n");
+    home.model("my model", "command = 'a'\n");
+    home.agent("good", "---\nmodel: claude\n---\nDo it.\n");
+    home.agent("bad", "---\ndescription: x\nmodel: claud\n---\nDo it.\n");
+    home.agent("worse", "---\nmodel: claude\n");
+    let near = |place: &str| {
+        format!(
+            "ar-setup: [HOME]/{CONFIG}/{place}: there is no model 'claud'\nhint: did you mean 'claude'?\n"
+        )
+    };
+    let at = |place: &str, rest: &str| format!("ar-setup: [HOME]/{CONFIG}/models/{place}: {rest}\n");
+    let misnamed = format!(
+        "ar-setup: '[HOME]/{CONFIG}/models/my model.toml' is never read: its name is no name for a model or agent\n\
+         hint: rename it with letters, digits and . _ + @ - alone, at most 64 of them\n"
+    );
+    setup(&home, &["check"])
+        .status(2)
+        .stderr(
+            near("config.toml:2")
+                + &at("broken.toml:1", "unknown key 'modle'")
+                + &at("broken.toml:3", "unknown key 'comand'\nhint: did you mean 'command'?")
+                + &at("broken.toml:5", "'weight' must be at least 1")
+                + &at("broken.toml:6", "invalid value: string \"soon\", expected a length of time [..]")
+                + &at("broken.toml:8", "'a b' cannot be a name: use letters, digits and . _ + @ -")
+                + &at("broken.toml:10", "unknown key 'tyer'\nhint: did you mean 'tier'?")
+                + &misnamed
+                + &at("nothing.toml:2", "invalid type: integer '5', expected a string")
+                + &at("text.toml:1", "[..]")
+                + &near("agents/bad.md:3")
+                + &format!(
+                    "ar-setup: [HOME]/{CONFIG}/agents/worse.md:1: the front matter has no closing '---'\n"
+                ),
+        )
+        .check();
+}
+
+#[test]
+fn a_broken_model_breaks_no_other_name() {
+    let home = Home::new();
+    home.pool("good", &["b", "a"]);
+    home.model("broken", "comand = 'c'\n");
+    home.agent("reviewer", "Review.\n");
+    setup(&home, &["names", "models"]).stdout("broken\ngood\n").check();
+    setup(&home, &["names", "agents"]).stdout("reviewer\n").check();
+    setup(&home, &["names", "providers"])
+        .status(2)
+        .stdout("a\nb\n")
+        .stderr(format!(
+            "ar-setup: [HOME]/{CONFIG}/models/broken.toml:1: unknown key 'comand'\nhint: did you mean 'command'?\n"
+        ))
+        .check();
+}
+
+#[test]
+fn path_names_the_three_places() {
+    let home = Home::new();
+    setup(&home, &["path"])
+        .stdout(
+            "config  [HOME]/.config/agent-runner\n\
+             state   [HOME]/.local/state/agent-runner/state.db\n\
+             runs    [HOME]/.local/state/agent-runner/runs\n",
+        )
+        .check();
+    setup(&home, &["path", "runs", "--state", "/x/y.db"]).stdout("/x/runs\n").check();
+    setup(&home, &["path", "--json", "--config", "/c", "--state", "/x/y.db"])
+        .stdout("{\"config\":\"/c\",\"state\":\"/x/y.db\",\"runs\":\"/x/runs\"}\n")
+        .check();
+}
