@@ -3,6 +3,9 @@
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
+/// How many runs are listed where nobody says.
+pub const DEFAULT_NUMBER: u32 = 20;
+
 /// Store the record on standard input, or show what was stored
 #[derive(Debug, Parser)]
 #[command(name = "ar-log", version, args_conflicts_with_subcommands = true)]
@@ -50,7 +53,7 @@ pub enum Verb {
     /// List the last runs
     List {
         /// List at most this many
-        #[arg(short, long, value_name = "COUNT", default_value_t = 20)]
+        #[arg(short, long, value_name = "COUNT", default_value_t = DEFAULT_NUMBER)]
         number: u32,
     },
     /// Show one run with its files

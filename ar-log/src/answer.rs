@@ -1,0 +1,146 @@
+//! Printing what a run left in its directory.
+
+use anyhow::{Context, Result};
+use ar_core::record::{Diagnosis, End, Exec};
+use ar_core::{Failure, Record, exit};
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write, stderr, stdout};
+use std::path::PathBuf;
+
+/// How much of a failed run's output is shown where its standard error is empty.
+const TAIL_BYTES: u64 = 4096;
+/// How much of the answer is escaped for JSON at a time.
+const CHUNK_BYTES: u64 = 65_536;
+
+/// Copies the answer to standard output, byte for byte.
+pub fn print(record: &Record) -> Result<()> {
+    let (path, mut answer) = open(record, "answer")?;
+    let mut out = stdout().lock();
+    io::copy(&mut answer, &mut out)
+        .and_then(|_| out.flush())
+        .with_context(|| format!("cannot copy the answer '{}' to standard output", path.display()))
+}
+
+/// Shows a failed run: one line of ours, then what the child said on standard error, or the end of its output where it
+/// said nothing there (some agents print their errors on standard output).
+pub fn print_failure(tool: &str, record: &Record) -> Result<()> {
+    let Some(diagnosis) = record.get::<Diagnosis>("diagnosis")? else { return Ok(()) };
+    let Some(exec) = record.get::<Exec>("exec")? else { return Ok(()) };
+    exit::warn(tool, &Failure::new(exit::NO, sentence(record, &diagnosis)));
+    if exec.end == End::Spawn {
+        return Ok(());
+    }
+    let mut err = stderr().lock();
+    if exec.stderr_bytes > 0 {
+        let (path, mut file) = open(record, "stderr")?;
+        io::copy(&mut file, &mut err).with_context(|| format!("cannot copy '{}'", path.display()))?;
+    } else if exec.stdout_bytes > 0 {
+        let (path, mut file) = open(record, "stdout")?;
+        file.seek(SeekFrom::Start(exec.stdout_bytes.saturating_sub(TAIL_BYTES)))
+            .and_then(|_| io::copy(&mut file, &mut err))
+            .with_context(|| format!("cannot copy '{}'", path.display()))?;
+    }
+    Ok(())
+}
+
+/// `codex1: rate_limit (throttle): the line that decided`.
+fn sentence(record: &Record, diagnosis: &Diagnosis) -> String {
+    let who = record
+        .at("pick.provider")
+        .or(record.at("exec.argv0"))
+        .and_then(|value| value.as_str())
+        .unwrap_or("run");
+    let class = diagnosis.class.map_or("failed", |class| class.name());
+    let detail = diagnosis.detail.as_ref().map_or_else(String::new, |detail| format!(" ({detail})"));
+    let evidence = diagnosis.evidence.as_ref().map_or_else(String::new, |evidence| format!(": {evidence}"));
+    format!("{who}: {class}{detail}{evidence}")
+}
+
+/// Prints the record and the answer as one JSON object, in constant memory. Bytes that are not UTF-8 become U+FFFD.
+pub fn print_json(record: &Record, good: bool) -> Result<()> {
+    let mut out = stdout().lock();
+    let line = record.as_value().to_string();
+    let cannot = "cannot write to standard output";
+    let Some(head) = line.strip_suffix('}').filter(|_| good) else {
+        return writeln!(out, "{line}").context(cannot);
+    };
+    let (path, mut answer) = open(record, "answer")?;
+    write!(out, "{head},\"answer\":\"").context(cannot)?;
+    let mut rest = Vec::new();
+    loop {
+        let mut chunk = std::mem::take(&mut rest);
+        let read = Read::take(&mut answer, CHUNK_BYTES)
+            .read_to_end(&mut chunk)
+            .with_context(|| format!("cannot read the answer '{}'", path.display()))?;
+        let text = decode(&chunk, read == 0, &mut rest);
+        let quoted = serde_json::to_string(&text)?;
+        let inside = quoted.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or("");
+        write!(out, "{inside}").context(cannot)?;
+        if read == 0 {
+            return out.write_all(b"\"}\n").context(cannot);
+        }
+    }
+}
+
+/// Decodes UTF-8; a character that is cut at the end waits in `rest` for its other bytes, unless these are the last.
+fn decode(bytes: &[u8], last: bool, rest: &mut Vec<u8>) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    let mut chunks = bytes.utf8_chunks().peekable();
+    while let Some(chunk) = chunks.next() {
+        text.push_str(chunk.valid());
+        let cut = chunks.peek().is_none() && !last && is_start_of_character(chunk.invalid());
+        if cut {
+            rest.extend_from_slice(chunk.invalid());
+        } else if !chunk.invalid().is_empty() {
+            text.push(char::REPLACEMENT_CHARACTER);
+        }
+    }
+    text
+}
+
+fn is_start_of_character(bytes: &[u8]) -> bool {
+    let length = match bytes.first() {
+        Some(0xC2..=0xDF) => 2,
+        Some(0xE0..=0xEF) => 3,
+        Some(0xF0..=0xF4) => 4,
+        _ => 0,
+    };
+    bytes.len() < length
+}
+
+/// Removes a run's directory.
+pub fn forget(record: &Record) -> Result<()> {
+    let Some(dir) = record.dir() else { return Ok(()) };
+    match fs::remove_dir_all(&dir) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove '{}'", dir.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn open(record: &Record, name: &str) -> Result<(PathBuf, File)> {
+    let dir = record.dir().ok_or_else(|| Failure::trouble("the record names no directory"))?;
+    let path = dir.join(name);
+    let file = File::open(&path).with_context(|| format!("cannot open '{}'", path.display()))?;
+    Ok((path, file))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn characters_survive_any_cut_and_garbage_is_marked() {
+        let text = "aé漢🦀\u{0}z".as_bytes();
+        for at in 0..=text.len() {
+            let mut rest = Vec::new();
+            let mut decoded = decode(&text[..at], false, &mut rest);
+            rest.extend_from_slice(&text[at..]);
+            let bytes = std::mem::take(&mut rest);
+            decoded.push_str(&decode(&bytes, true, &mut rest));
+            assert_eq!(decoded.as_bytes(), text, "{at}");
+        }
+        assert_eq!(decode(b"a\xffb\xf0\x9f", true, &mut Vec::new()), "a\u{fffd}b\u{fffd}");
+    }
+}

@@ -1,0 +1,142 @@
+//! ar-log's statements that write. A run, its provider's counters and its health are one transaction.
+
+use crate::cooldown::{self, Rest};
+use anyhow::{Context, Result};
+use ar_core::record::{Class, Diagnosis, Exec, Pick, Scope, ToolError, Verdict};
+use ar_core::state::{State, host, scopes};
+use ar_core::{Record, Stamp};
+use rusqlite::{Connection, OptionalExtension, params};
+
+/// Stores a record. One that is stored already stays as it is: a replayed record counts once.
+pub fn store(state: &mut State, record: &Record, code: u8, now: Stamp, with_content: bool) -> Result<()> {
+    let line = record.to_line()?;
+    state.write(|db| {
+        if !store_run(db, record, code, now, with_content.then_some(line.as_str()))? {
+            return Ok(());
+        }
+        db.execute(
+            "UPDATE health SET probe_run = NULL, probe_until = NULL WHERE probe_run = $1",
+            [record.run()],
+        )?;
+        let pick: Option<Pick> = record.get("pick")?;
+        let (Some(pick), Some(diagnosis)) = (pick, record.get::<Diagnosis>("diagnosis")?) else {
+            return Ok(());
+        };
+        match diagnosis.verdict {
+            Verdict::Ok => clear(db, record, &pick),
+            Verdict::Provider => blame(db, record, &pick, &diagnosis, now),
+            Verdict::Network | Verdict::Task | Verdict::Caller => Ok(()),
+        }
+    })
+}
+
+/// Writes the run's row, whoever made it. False where it was stored before.
+fn store_run(db: &Connection, record: &Record, code: u8, now: Stamp, line: Option<&str>) -> Result<bool> {
+    let status: Option<String> = db
+        .query_row("SELECT status FROM run WHERE id = $1", [record.run()], |row| row.get(0))
+        .optional()
+        .context("cannot read the run")?;
+    if status.as_deref().is_some_and(|status| status == "done" || status == "failed") {
+        return Ok(false);
+    }
+    let pick: Option<Pick> = record.get("pick")?;
+    let exec: Option<Exec> = record.get("exec")?;
+    let diagnosis: Option<Diagnosis> = record.get("diagnosis")?;
+    let error: Option<ToolError> = record.get("error")?;
+    let tags = record.at("tags").map(ToString::to_string);
+    db.execute(
+        "INSERT INTO run (id, call_id, attempt, model, provider, account, status, host, picked_at, ended_at, \
+           elapsed_ms, code, verdict, class, detail, tags, record) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) \
+         ON CONFLICT (id) DO UPDATE SET status = excluded.status, ended_at = excluded.ended_at, \
+           elapsed_ms = excluded.elapsed_ms, code = excluded.code, verdict = excluded.verdict, \
+           class = excluded.class, detail = excluded.detail, tags = excluded.tags, record = excluded.record",
+        params![
+            record.run(),
+            record.call(),
+            record.attempt(),
+            record.text("model"),
+            pick.as_ref().map(|pick| &pick.provider),
+            pick.as_ref().map(|pick| &pick.account),
+            if error.is_some() { "failed" } else { "done" },
+            host(),
+            pick.as_ref().map(|pick| pick.at).or(exec.as_ref().map(|exec| exec.started)).unwrap_or(now).0,
+            now.0,
+            exec.map(|exec| u32::try_from(exec.elapsed_ms).unwrap_or(u32::MAX)),
+            code,
+            diagnosis.as_ref().map(|diagnosis| diagnosis.verdict.name()),
+            diagnosis.as_ref().and_then(|diagnosis| diagnosis.class).map(Class::name),
+            diagnosis.and_then(|diagnosis| diagnosis.detail),
+            tags,
+            line,
+        ],
+    )?;
+    Ok(true)
+}
+
+/// A success ends the cooldowns that began before the run did: it proves nothing about later ones.
+fn clear(db: &Connection, record: &Record, pick: &Pick) -> Result<()> {
+    for scope in scopes(record.text("model").unwrap_or(""), &pick.provider) {
+        db.execute(
+            "DELETE FROM health WHERE account = $1 AND scope = $2 AND opened_at <= $3",
+            params![pick.account, scope, pick.at.0],
+        )?;
+    }
+    Ok(())
+}
+
+fn blame(db: &Connection, record: &Record, pick: &Pick, diagnosis: &Diagnosis, now: Stamp) -> Result<()> {
+    let model = record.text("model").unwrap_or("");
+    db.execute(
+        "UPDATE provider SET blamed_3 = blamed_2, blamed_2 = blamed_1, blamed_1 = $1 WHERE model = $2 AND name = $3",
+        params![now.0, model, pick.provider],
+    )?;
+    let [account, in_model, own] = scopes(model, &pick.provider);
+    let scope = match diagnosis.scope {
+        None | Some(Scope::Account) => account,
+        Some(Scope::Model) => in_model,
+        Some(Scope::Provider) => own,
+    };
+    let before = rest(db, &pick.account, &scope)?;
+    let Some(rest) = cooldown::rest(diagnosis, before, now, chance(record.run())) else { return Ok(()) };
+    let class = diagnosis.class.map_or("unknown", Class::name);
+    let opened_at = if before.is_some_and(|before| now < before.retry_at) { None } else { Some(now.0) };
+    db.execute(
+        "INSERT INTO health (account, scope, class, detail, run, opened_at, retry_at, resets_at, strikes) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) \
+         ON CONFLICT (account, scope) DO UPDATE SET class = excluded.class, detail = excluded.detail, \
+           run = excluded.run, opened_at = coalesce($10, health.opened_at), retry_at = excluded.retry_at, \
+           resets_at = coalesce(excluded.resets_at, health.resets_at), strikes = excluded.strikes",
+        params![
+            pick.account,
+            scope,
+            class,
+            diagnosis.detail,
+            record.run(),
+            now.0,
+            rest.retry_at.0,
+            rest.resets_at.map(|at| at.0),
+            rest.strikes,
+            opened_at,
+        ],
+    )?;
+    Ok(())
+}
+
+fn rest(db: &Connection, account: &str, scope: &str) -> Result<Option<Rest>> {
+    db.query_row(
+        "SELECT retry_at, resets_at, strikes FROM health WHERE account = $1 AND scope = $2",
+        params![account, scope],
+        |row| {
+            let resets_at = row.get::<_, Option<i64>>(1)?.map(Stamp);
+            Ok(Rest { retry_at: Stamp(row.get(0)?), resets_at, strikes: row.get(2)? })
+        },
+    )
+    .optional()
+    .context("cannot read the provider's health")
+}
+
+/// A number that differs from run to run: the random end of its id.
+fn chance(run: &str) -> u64 {
+    run.bytes().rev().take(8).fold(0, |sum, byte| sum.wrapping_mul(33).wrapping_add(u64::from(byte)))
+}
