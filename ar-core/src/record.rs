@@ -62,6 +62,12 @@ pub struct Exec {
     /// Tokens and cost.
     #[serde(default)]
     pub usage: Option<Usage>,
+    /// Rounds of question and answer with the model, null where the format tells none.
+    #[serde(default)]
+    pub turns: Option<u64>,
+    /// Tools that the agent used, null where the format tells none.
+    #[serde(default)]
+    pub tool_calls: Option<u64>,
     /// What the child's own result format said of an error, or why it could not be started.
     #[serde(default)]
     pub error: Option<ExecError>,
@@ -96,6 +102,8 @@ pub struct Usage {
     pub input_tokens: u64,
     /// Tokens written, reasoning included.
     pub output_tokens: u64,
+    /// How many of the tokens written were reasoning.
+    pub reasoning_tokens: u64,
     /// Tokens served from the provider's cache.
     pub cache_read_tokens: u64,
     /// Tokens written into the provider's cache.

@@ -53,6 +53,8 @@ fn blank(plan: &Plan, started: Stamp) -> Exec {
         stderr_bytes: 0,
         session: None,
         usage: None,
+        turns: None,
+        tool_calls: None,
         error: None,
         allow_empty: plan.allow_empty,
     }
