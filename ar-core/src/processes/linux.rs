@@ -1,0 +1,88 @@
+//! Processes by way of `/proc`.
+
+use super::{Run, below};
+use rustix::fs::{Mode, OFlags, open, openat};
+use rustix::process::{Pid, Signal, getpid, pidfd_send_signal};
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::os::fd::OwnedFd;
+
+pub(super) fn signal(run: &Run, signal: Signal) -> io::Result<usize> {
+    let parents = parents()?;
+    let descendants = run.root.map(|root| below(root, &parents)).unwrap_or_default();
+    let mut count = 0;
+    for (pid, parent) in parents {
+        if pid == getpid() || Some(pid) == run.root {
+            continue;
+        }
+        let Some(process) = Process::open(pid) else { continue };
+        // The parent is asked again, because by now the number may be another process's.
+        let descends = descendants.contains(&pid) && process.parent() == Some(parent);
+        if (descends || run.marks(&process.read("environ"))) && process.is_alive() {
+            count += usize::from(pidfd_send_signal(&process.dir, signal).is_ok());
+        }
+    }
+    Ok(count)
+}
+
+pub(super) fn descendants(root: Pid) -> io::Result<usize> {
+    let found = below(root, &parents()?);
+    Ok(found.into_iter().filter_map(Process::open).filter(Process::is_alive).count())
+}
+
+/// All processes, each with its parent.
+fn parents() -> io::Result<Vec<(Pid, Pid)>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc")? {
+        let name = entry?.file_name();
+        let pid = name.to_str().and_then(|name| name.parse().ok()).and_then(Pid::from_raw);
+        // One that is gone by now has no parent to tell.
+        if let Some(pid) = pid
+            && let Some(parent) = Process::open(pid).and_then(|process| process.parent())
+        {
+            found.push((pid, parent));
+        }
+    }
+    Ok(found)
+}
+
+/// An open directory of `/proc`: it stays with the process when the number goes to another, and signals can be sent
+/// through it.
+struct Process {
+    dir: OwnedFd,
+}
+
+impl Process {
+    fn open(pid: Pid) -> Option<Self> {
+        let path = format!("/proc/{}", pid.as_raw_nonzero());
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        Some(Self { dir: open(path, flags, Mode::empty()).ok()? })
+    }
+
+    /// A file of the process, empty where it is gone or not ours.
+    fn read(&self, file: &str) -> Vec<u8> {
+        let mut content = Vec::new();
+        let opened = openat(&self.dir, file, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
+        let read = opened.map(|fd| File::from(fd).read_to_end(&mut content));
+        if matches!(read, Ok(Ok(_))) { content } else { Vec::new() }
+    }
+
+    /// State and parent: the two fields after the command's name, which stands in parentheses and may hold any byte.
+    fn stat(&self) -> Option<(u8, Option<Pid>)> {
+        let stat = self.read("stat");
+        let after = stat.iter().rposition(|byte| *byte == b')')?;
+        let mut fields = stat.get(after + 1..)?.split(|byte| *byte == b' ').filter(|field| !field.is_empty());
+        let state = *fields.next()?.first()?;
+        let parent = str::from_utf8(fields.next()?).ok()?.parse().ok()?;
+        Some((state, Pid::from_raw(parent)))
+    }
+
+    fn parent(&self) -> Option<Pid> {
+        self.stat()?.1
+    }
+
+    /// Whether it is more than a status that waits to be read.
+    fn is_alive(&self) -> bool {
+        self.stat().is_some_and(|(state, _)| state != b'Z' && state != b'X')
+    }
+}

@@ -1,0 +1,72 @@
+//! Processes by way of libproc and sysctl(3).
+
+use super::{Run, below};
+use rustix::process::{Pid, Signal, getpid, kill_process};
+use std::io;
+use std::mem::{size_of, zeroed};
+use std::ptr::null_mut;
+
+pub(super) fn signal(run: &Run, signal: Signal) -> io::Result<usize> {
+    let parents = parents()?;
+    let descendants = run.root.map(|root| below(root, &parents)).unwrap_or_default();
+    let mut count = 0;
+    for (pid, _) in parents {
+        if pid == getpid() || Some(pid) == run.root {
+            continue;
+        }
+        if descendants.contains(&pid) || run.marks(&environment(pid)) {
+            count += usize::from(kill_process(pid, signal).is_ok());
+        }
+    }
+    Ok(count)
+}
+
+pub(super) fn descendants(root: Pid) -> io::Result<usize> {
+    Ok(below(root, &parents()?).len())
+}
+
+/// All live processes that may be asked, each with its parent.
+#[allow(unsafe_code, reason = "libproc has no safe form")]
+fn parents() -> io::Result<Vec<(Pid, Pid)>> {
+    // SAFETY: with a null buffer the call only tells how many processes there are.
+    let count = unsafe { libc::proc_listallpids(null_mut(), 0) };
+    // More may be born before the second call.
+    let mut pids = vec![0_i32; usize::try_from(count).map_err(|_| io::Error::last_os_error())? + 256];
+    let bytes = i32::try_from(pids.len() * size_of::<i32>()).map_err(io::Error::other)?;
+    // SAFETY: the buffer has as many bytes as the call is told.
+    let count = unsafe { libc::proc_listallpids(pids.as_mut_ptr().cast(), bytes) };
+    pids.truncate(usize::try_from(count).map_err(|_| io::Error::last_os_error())?);
+    Ok(pids.into_iter().filter_map(|pid| Some((Pid::from_raw(pid)?, parent(pid)?))).collect())
+}
+
+#[allow(unsafe_code, reason = "libproc has no safe form")]
+fn parent(pid: i32) -> Option<Pid> {
+    let size = i32::try_from(size_of::<libc::proc_bsdinfo>()).ok()?;
+    // SAFETY: the struct is plain numbers, for which zeros are valid, and the call writes at most `size` bytes to it.
+    let (filled, entry) = unsafe {
+        let mut entry: libc::proc_bsdinfo = zeroed();
+        (libc::proc_pidinfo(pid, libc::PROC_PIDTBSDINFO, 0, (&raw mut entry).cast(), size), entry)
+    };
+    let is_alive = filled == size && entry.pbi_status != libc::SZOMB;
+    Pid::from_raw(i32::try_from(entry.pbi_ppid).ok()?).filter(|_| is_alive)
+}
+
+/// Arguments and environment of a process, parted by NUL; empty where it is not ours. An argument that looks like the
+/// mark would be taken for it, which nobody passes by accident.
+#[allow(unsafe_code, reason = "sysctl(3) has no safe form")]
+fn environment(pid: Pid) -> Vec<u8> {
+    let mut name = [libc::CTL_KERN, libc::KERN_PROCARGS2, pid.as_raw_nonzero().get()];
+    let mut size = 0;
+    // SAFETY: with a null buffer the call only tells the size, and afterwards it writes at most that many bytes.
+    unsafe {
+        if libc::sysctl(name.as_mut_ptr(), 3, null_mut(), &raw mut size, null_mut(), 0) != 0 {
+            return Vec::new();
+        }
+        let mut buffer = vec![0; size];
+        if libc::sysctl(name.as_mut_ptr(), 3, buffer.as_mut_ptr().cast(), &raw mut size, null_mut(), 0) != 0 {
+            return Vec::new();
+        }
+        buffer.truncate(size);
+        buffer
+    }
+}

@@ -1,0 +1,147 @@
+//! The processes of a run, wherever they have gone: recognised by what they inherited, and ended without mercy.
+//!
+//! A child may leave its process group, its session and its parent; what it cannot leave is the environment with which
+//! it was started, short of starting over with another one. ar-exec, as long as it lives, also knows its descendants.
+
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(target_os = "macos")]
+mod macos;
+
+use anyhow::Context;
+use rustix::process::{Pid, Signal};
+use std::time::Duration;
+
+/// The variable that marks the processes of a run with its id.
+pub const RUN_VARIABLE: &str = "AGENT_RUNNER_RUN";
+/// The variable that holds the ids of the runs around a run, outermost first, parted by colons.
+pub const OUTER_VARIABLE: &str = "AGENT_RUNNER_OUTER";
+
+/// How often what is left of a run is looked for, and the pause between two looks: one second in all.
+const ROUNDS: u32 = 50;
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Sends a signal to every process of a run but the caller, runs inside it included: those that carry its mark, and
+/// those that descend from `root`, which itself is spared. Gives how many got it.
+///
+/// A process that may not be signalled, because it runs as another user, is passed over.
+pub fn signal(run: &str, root: Option<Pid>, signal: Signal) -> anyhow::Result<usize> {
+    system::signal(&Run { id: run, root }, signal)
+        .with_context(|| format!("cannot list the processes of run '{run}'"))
+}
+
+/// Kills what is left of a run whose ar-exec is dead, however fast it forks, and gives how many processes there were at
+/// the first look. What is still there after a second is left alone.
+///
+/// Call this only for a run whose directory's lock is free.
+pub fn kill_remains(run: &str) -> anyhow::Result<usize> {
+    let first = signal(run, None, Signal::KILL)?;
+    for _ in 1..ROUNDS {
+        if first == 0 {
+            break;
+        }
+        std::thread::sleep(PAUSE);
+        if signal(run, None, Signal::KILL)? == 0 {
+            break;
+        }
+    }
+    Ok(first)
+}
+
+/// How many live processes descend from `root`, itself left out.
+pub fn descendants(root: Pid) -> anyhow::Result<usize> {
+    system::descendants(root).context("cannot list the processes")
+}
+
+/// What makes a process part of a run.
+struct Run<'a> {
+    id: &'a str,
+    root: Option<Pid>,
+}
+
+impl Run<'_> {
+    /// Whether an environment, its variables parted by NUL, is that of a process of the run or of a run inside it.
+    fn marks(&self, environment: &[u8]) -> bool {
+        environment.split(|byte| *byte == 0).any(|variable| {
+            let value = |name: &str| variable.strip_prefix(name.as_bytes())?.strip_prefix(b"=");
+            value(RUN_VARIABLE).is_some_and(|id| id == self.id.as_bytes())
+                || value(OUTER_VARIABLE)
+                    .is_some_and(|ids| ids.split(|byte| *byte == b':').any(|id| id == self.id.as_bytes()))
+        })
+    }
+}
+
+/// The descendants of `root` among processes given with their parents.
+fn below(root: Pid, processes: &[(Pid, Pid)]) -> Vec<Pid> {
+    let mut found = vec![root];
+    let mut next = 0;
+    while let Some(parent) = found.get(next).copied() {
+        found.extend(processes.iter().filter(|(_, above)| *above == parent).map(|(pid, _)| *pid));
+        next += 1;
+    }
+    found.split_off(1)
+}
+
+#[cfg(target_os = "linux")]
+use linux as system;
+#[cfg(target_os = "macos")]
+use macos as system;
+
+/// Elsewhere there is no known way to read another process's environment.
+#[cfg(not(any(target_os = "linux", target_os = "macos")))]
+mod system {
+    use super::{Pid, Run, Signal};
+    use std::io;
+
+    pub fn signal(_: &Run, _: Signal) -> io::Result<usize> {
+        Ok(0)
+    }
+
+    pub fn descendants(_: Pid) -> io::Result<usize> {
+        Ok(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pid(number: i32) -> Pid {
+        Pid::from_raw(number).unwrap()
+    }
+
+    #[test]
+    fn a_run_marks_its_own_processes_and_those_of_runs_inside_it() {
+        let run = Run { id: "B", root: None };
+        for (environment, marked) in [
+            ("HOME=/\0AGENT_RUNNER_RUN=B\0", true),
+            ("AGENT_RUNNER_RUN=B", true),
+            ("AGENT_RUNNER_RUN=C\0AGENT_RUNNER_OUTER=A:B\0", true),
+            ("AGENT_RUNNER_RUN=BB\0", false),
+            ("XAGENT_RUNNER_RUN=B\0", false),
+            ("X=AGENT_RUNNER_RUN=B\0", false),
+            ("AGENT_RUNNER_OUTER=AB\0", false),
+            ("", false),
+        ] {
+            assert_eq!(run.marks(environment.as_bytes()), marked, "{environment:?}");
+        }
+    }
+
+    #[test]
+    fn descendants_of_descendants_belong_to_the_root() {
+        let table = [(2, 1), (3, 2), (4, 3), (5, 1), (6, 5)].map(|(child, parent)| (pid(child), pid(parent)));
+        assert_eq!(below(pid(2), &table), [pid(3), pid(4)]);
+        assert_eq!(below(pid(6), &table), []);
+    }
+
+    #[test]
+    fn a_process_with_the_mark_is_found_and_killed() {
+        let run = "01K9ZXW6N7Q8R9S0T1V2W3X4Y9";
+        let mut child = std::process::Command::new("sleep").arg("60").env(RUN_VARIABLE, run).spawn().unwrap();
+        assert_eq!(kill_remains("01K9ZXW6N7Q8R9S0T1V2W3X4Y8").unwrap(), 0);
+        assert!(descendants(rustix::process::getpid()).unwrap() >= 1);
+        // The exec that the mark comes with may still be on its way.
+        while kill_remains(run).unwrap() == 0 {}
+        assert!(!child.wait().unwrap().success());
+    }
+}
