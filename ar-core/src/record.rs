@@ -74,6 +74,35 @@ pub struct Exec {
     /// Whether the template says that an empty answer is a good one.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub allow_empty: bool,
+    /// How often the model answered, where the format tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub turns: Option<u64>,
+    /// How many tools the model called, where the format tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool_calls: Option<u64>,
+    /// Processor time of the child and of those that it waited for, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_ms: Option<u64>,
+    /// The most memory that one of these processes ever held, in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peak_memory_bytes: Option<u64>,
+    /// How many processes the child left behind; they were ended.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub leftover: u64,
+    /// What became of the git repository in which the child worked, where it worked in one and that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub git: Option<GitChange>,
+}
+
+/// A git repository before and after a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GitChange {
+    /// The commit that HEAD named before, null in a repository without one.
+    pub before: Option<String>,
+    /// The commit that HEAD named after.
+    pub after: Option<String>,
+    /// Whether HEAD, the index or the work tree is another than before.
+    pub changed: bool,
 }
 
 /// What ended a run.
@@ -92,6 +121,12 @@ pub enum End {
     Spawn,
     /// A signal to ar-exec, or nobody left to read its record.
     Cancelled,
+    /// The limit on bytes of output.
+    MaxOutput,
+    /// The limit on turns.
+    MaxTurns,
+    /// The limit on cost.
+    MaxCost,
 }
 
 /// Tokens and cost of a run. Tokens that a provider served from its cache are not part of `input_tokens`.
@@ -452,6 +487,11 @@ pub fn bounded(text: &str, max_bytes: usize) -> String {
     let mut text = one_line(text);
     cut(&mut text, max_bytes);
     text
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 fn cut(text: &mut String, max_bytes: usize) {
