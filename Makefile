@@ -1,0 +1,64 @@
+# The front door. What is built is cargo's business, so nothing here names a source file.
+# The variable AR belongs to make itself and stays unused.
+
+PREFIX = /usr/local
+DESTDIR =
+CARGO = cargo
+
+bindir = $(DESTDIR)$(PREFIX)/bin
+mandir = $(DESTDIR)$(PREFIX)/share/man
+bashdir = $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+zshdir = $(DESTDIR)$(PREFIX)/share/zsh/site-functions
+fishdir = $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
+
+TOOLS = ar ar-diagnose ar-exec ar-log ar-pick ar-setup
+# .cargo/config.toml names the host as the target, so cargo builds below a directory of its name.
+target = $(or $(CARGO_TARGET_DIR),target)/$(shell rustc -vV | sed -n 's/^host: //p')
+release = $(target)/release
+completions = $(release)/completions
+
+all:
+	$(CARGO) build --release --locked --workspace --bins
+	$(release)/ar-completions $(completions)
+
+# The suite runs the tools, so all of them are built before any test.
+check:
+	$(CARGO) build --locked --workspace --bins
+	$(CARGO) test --locked --workspace
+
+demo:
+	$(CARGO) build --locked --workspace --bins
+	contrib/demo $(target)/debug
+
+lint:
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	mandoc -T lint -W warning man/*.[1-9]
+
+bench:
+	$(CARGO) build --release --locked --workspace --bins
+	$(release)/ar-bench
+
+install: all
+	install -d $(bindir) $(mandir)/man1 $(mandir)/man5 $(mandir)/man7 $(bashdir) $(zshdir) $(fishdir)
+	cd $(release) && install $(TOOLS) $(abspath $(bindir))
+	install -m 644 man/*.1 $(mandir)/man1
+	install -m 644 man/*.5 $(mandir)/man5
+	install -m 644 man/*.7 $(mandir)/man7
+	install -m 644 $(completions)/bash/* $(bashdir)
+	install -m 644 $(completions)/zsh/* $(zshdir)
+	install -m 644 $(completions)/fish/* $(fishdir)
+
+uninstall:
+	cd $(bindir) && rm -f $(TOOLS)
+	cd $(mandir)/man1 && rm -f $(notdir $(wildcard man/*.1))
+	cd $(mandir)/man5 && rm -f $(notdir $(wildcard man/*.5))
+	cd $(mandir)/man7 && rm -f $(notdir $(wildcard man/*.7))
+	cd $(bashdir) && rm -f $(TOOLS)
+	cd $(zshdir) && rm -f $(TOOLS:%=_%) _ar_names
+	cd $(fishdir) && rm -f $(TOOLS:%=%.fish)
+
+clean:
+	$(CARGO) clean
+
+.PHONY: all check demo lint bench install uninstall clean
