@@ -24,7 +24,7 @@ all:
 # The suite runs the tools, so all of them are built before any test.
 check:
 	$(CARGO) build --locked --workspace --bins
-	$(CARGO) test --locked --workspace
+	$(CARGO) test --locked --workspace --no-fail-fast
 
 demo:
 	$(CARGO) build --locked --workspace --bins
