@@ -74,12 +74,6 @@ pub struct Exec {
     /// Whether the template says that an empty answer is a good one.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub allow_empty: bool,
-    /// How often the model answered, where the format tells.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub turns: Option<u64>,
-    /// How many tools the model called, where the format tells.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tool_calls: Option<u64>,
     /// Processor time of the child and of those that it waited for, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpu_ms: Option<u64>,

@@ -57,8 +57,6 @@ fn blank(plan: &Plan, started: Stamp) -> Exec {
         tool_calls: None,
         error: None,
         allow_empty: plan.allow_empty,
-        turns: None,
-        tool_calls: None,
         cpu_ms: None,
         peak_memory_bytes: None,
         leftover: 0,

@@ -105,7 +105,7 @@ fn the_record_tells_how_the_run_went_and_keeps_what_it_does_not_know() {
     exec["elapsed_ms"] = json!(0);
     let expected = json!({
         "argv0": "cli", "started": NOW, "elapsed_ms": 0, "end": "exit", "exit_code": 3, "signal": null,
-        "stdout_bytes": 17, "stderr_bytes": 9, "session": null, "usage": null, "error": null,
+        "stdout_bytes": 17, "stderr_bytes": 9, "session": null, "usage": null, "turns": null, "tool_calls": null, "error": null,
     });
     assert_eq!(exec, expected);
     assert_eq!(world.of_run("prompt"), b"a prompt of words");

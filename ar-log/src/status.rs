@@ -25,7 +25,7 @@ pub fn code(record: &Record) -> Result<u8> {
             Some("not_found") => exit::NOT_FOUND,
             _ => exit::NOT_EXECUTABLE,
         },
-        End::Timeout | End::Idle => exit::TIMEOUT,
+        End::Timeout | End::Idle | End::MaxOutput | End::MaxTurns | End::MaxCost => exit::TIMEOUT,
         End::Signal | End::Cancelled => exec.signal.map_or(exit::NO, by_signal),
         End::Exit => by_class.unwrap_or_else(|| own(exec.exit_code)),
     })
