@@ -1,0 +1,70 @@
+//! Records in, records with a diagnosis out, one line at a time.
+
+use anyhow::{Context, Result};
+use ar_core::record::{self, Exec};
+use ar_core::{Failure, Record, Stamp};
+use ar_diagnose::evidence::Evidence;
+use ar_diagnose::judge::judge;
+use ar_diagnose::rule::BUILT_IN;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+/// Diagnoses every record of standard input.
+///
+/// A record that carries an error passes untouched. What goes wrong here rides on in the record as well.
+pub fn run() -> Result<ExitCode> {
+    stay_for_the_end()?;
+    let mut input = io::stdin().lock();
+    let mut output = io::stdout().lock();
+    let mut any = false;
+    loop {
+        match record::read(&mut input) {
+            Ok(Some(mut record)) => {
+                any = true;
+                let trouble = diagnose(&mut record).err();
+                if let Some(error) = &trouble {
+                    record.set_error("ar-diagnose", &Failure::of(error))?;
+                }
+                record.write(&mut output)?;
+                if let Some(error) = trouble {
+                    return Err(error);
+                }
+            }
+            Ok(None) if any => return Ok(ExitCode::SUCCESS),
+            Ok(None) => return fail(&mut output, record::no_record().into()),
+            Err(error) => return fail(&mut output, error),
+        }
+    }
+}
+
+fn diagnose(record: &mut Record) -> Result<()> {
+    if record.at("error").is_some_and(|error| !error.is_null()) {
+        return Ok(());
+    }
+    let exec: Exec = record
+        .get("exec")?
+        .ok_or_else(|| Failure::trouble("the record has no 'exec'").hint("run ar-exec before ar-diagnose"))?;
+    let evidence = Evidence::of_run(&exec, record.dir().as_deref())?;
+    let judgement = judge(&evidence, BUILT_IN, Stamp::now()?);
+    record.set("diagnosis", judgement.diagnosis)
+}
+
+/// Lets the failure ride the pipe in a record of its own.
+fn fail(output: &mut impl Write, error: anyhow::Error) -> Result<ExitCode> {
+    let id = record::new_id(Stamp::now()?)?;
+    let mut record = Record::new(&id, &id, 1);
+    record.set_error("ar-diagnose", &Failure::of(&error))?;
+    record.write(output)?;
+    Err(error)
+}
+
+/// A Ctrl-C hits the whole pipeline, and the run that it ended must still be diagnosed and stored: a filter ends when
+/// its input does.
+fn stay_for_the_end() -> Result<()> {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+    for signal in [SIGHUP, SIGINT, SIGQUIT, SIGTERM] {
+        signal_hook::flag::register(signal, std::sync::Arc::default())
+            .with_context(|| format!("cannot handle signal {signal}"))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,159 @@
+//! The shape of a file of rules, as ar-diagnose(1) documents it.
+//!
+//! Included by the build script too: the rules that are compiled in and those of the user are read alike.
+
+use serde::Deserialize;
+
+/// A file of rules.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SourceFile {
+    /// The rules, in the order in which ties are settled.
+    #[serde(default)]
+    pub rule: Vec<toml::Spanned<Source>>,
+}
+
+/// A rule as it is written.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Source {
+    /// Its name within the file.
+    pub id: String,
+    /// One of the six classes.
+    pub class: String,
+    /// A word of the vocabulary of details.
+    pub detail: String,
+    /// Whom the failure concerns; the class tells where this is missing.
+    pub verdict: Option<String>,
+    /// What is cooled; the class tells where this is missing.
+    pub scope: Option<String>,
+    /// The command line agents that speak so; all where it is empty.
+    #[serde(default)]
+    pub cli: Vec<String>,
+    /// Where it looks: `any`, `stdout`, `stderr` or `error`.
+    pub stream: Option<String>,
+    /// From 1 to 99: which of two rules that match the same line wins.
+    pub rank: Option<u8>,
+    /// Whether no printed window can change the class.
+    #[serde(default)]
+    pub terminal: bool,
+    /// Whether a text that begins so is a failure even at exit status 0.
+    #[serde(default)]
+    pub alone: bool,
+    /// Which text other rules may not judge when this one matches: `line` or `text`.
+    pub claims: Option<String>,
+    /// Regular expressions over the cleaned text in lower case, one of which must match.
+    pub patterns: Vec<String>,
+    /// Regular expressions none of which may match the same line.
+    #[serde(default)]
+    pub unless: Vec<String>,
+    /// Which message the rule answers.
+    #[cfg_attr(
+        not(test),
+        allow(dead_code, reason = "the tests and the listing read it, the build script does not")
+    )]
+    pub answers: String,
+    /// Texts that the rule must recognise.
+    #[serde(default)]
+    #[cfg_attr(
+        not(test),
+        allow(dead_code, reason = "the tests and the check read it, the build script does not")
+    )]
+    pub examples: Vec<String>,
+    /// Texts that look alike and that the rule must leave alone.
+    #[serde(default)]
+    #[cfg_attr(
+        not(test),
+        allow(dead_code, reason = "the tests and the check read it, the build script does not")
+    )]
+    pub lookalikes: Vec<String>,
+}
+
+/// The six classes, as rules spell them.
+pub const CLASSES: [&str; 6] =
+    ["rate_limit", "quota_exhausted", "auth_expired", "cli_version_mismatch", "network_error", "unknown"];
+
+/// The closed vocabulary of details, in the order in which ar-diagnose(1) explains it.
+pub const DETAILS: [&str; 55] = [
+    // rate_limit
+    "throttle",
+    "overloaded",
+    "server_error",
+    // quota_exhausted
+    "usage_limit",
+    "credits",
+    "daily_quota",
+    "spend_cap",
+    // auth_expired
+    "invalid_key",
+    "missing_key",
+    "not_logged_in",
+    "oauth_expired",
+    "oauth_refresh",
+    "permission",
+    "account_disabled",
+    "region_blocked",
+    // cli_version_mismatch
+    "unsupported_flag",
+    "bad_invocation",
+    "upgrade_required",
+    "not_installed",
+    "not_executable",
+    "platform",
+    "runtime",
+    "config",
+    "protocol",
+    // network_error
+    "dns",
+    "tls",
+    "refused",
+    "reset",
+    "unreachable",
+    "proxy",
+    "connect",
+    "timeout",
+    // unknown: the caller
+    "model_not_found",
+    "context_length",
+    "content_refused",
+    "bad_request",
+    "too_long",
+    "bad_cwd",
+    "max_output",
+    "bad_response",
+    "untrusted",
+    // unknown: the task
+    "tool_error",
+    "test_failure",
+    "version_control",
+    "package_manager",
+    "build_error",
+    "system",
+    "prose",
+    // unknown: how it ended
+    "empty_answer",
+    "idle",
+    "crashed",
+    "killed",
+    "cancelled",
+    "max_turns",
+    "max_cost",
+];
+
+/// Whom a failure of a class concerns, where its rule does not say so.
+pub fn default_verdict(class: &str) -> &'static str {
+    match class {
+        "network_error" => "Network",
+        "unknown" => "Task",
+        _ => "Provider",
+    }
+}
+
+/// What a failure of a class speaks for, where its rule does not say so.
+pub fn default_scope(class: &str) -> Option<&'static str> {
+    match class {
+        "rate_limit" | "quota_exhausted" | "auth_expired" => Some("account"),
+        "cli_version_mismatch" => Some("provider"),
+        _ => None,
+    }
+}
