@@ -13,6 +13,7 @@ pub mod exit;
 pub mod paths;
 pub mod processes;
 pub mod record;
+pub mod signals;
 pub mod state;
 
 pub use clock::Stamp;

@@ -34,7 +34,7 @@ pub struct Store {
     #[arg(long)]
     pub cat: bool,
 
-    /// Print nothing of a run that failed by its provider's or the network's fault: the caller tries another
+    /// Print nothing of a run that failed by its provider's or the network's fault, and take no record for no error: the caller tries another
     #[arg(long)]
     pub failover: bool,
 

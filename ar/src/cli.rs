@@ -6,6 +6,11 @@ use std::path::PathBuf;
 /// Send a prompt through a pool of agents until one gives a good answer
 #[derive(Debug, Parser)]
 #[command(name = "ar run", version, disable_version_flag = true)]
+#[allow(
+    clippy::struct_excessive_bools,
+    clippy::struct_field_names,
+    reason = "flags are what a command line is made of"
+)]
 pub struct Run {
     /// Use this model (default: the agent's, 'model' in config.toml, or the only one)
     #[arg(short, long, value_name = "MODEL")]

@@ -1,0 +1,154 @@
+//! One attempt: the pipeline `ar-pick | ar-exec | ar-diagnose | ar-log`, spawned literally and all at once.
+//!
+//! Two of its pipes pass through us, so that we see who was picked and what became of it.
+
+use crate::dispatch::tool;
+use crate::signals::Signals;
+use anyhow::{Context, Result, bail};
+use ar_core::{Failure, Record, exit};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::process::{Pid, Signal, kill_process};
+use std::ffi::OsString;
+use std::io::{BufRead, BufReader, ErrorKind, Write};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+
+/// The arguments of the four tools.
+pub struct Arguments {
+    pub pick: Vec<OsString>,
+    pub exec: Vec<OsString>,
+    pub diagnose: Vec<OsString>,
+    pub log: Vec<OsString>,
+}
+
+/// The running pipeline.
+pub struct Attempt {
+    pick: Child,
+    exec: Child,
+    diagnose: Child,
+    log: Child,
+    from_pick: BufReader<ChildStdout>,
+    to_exec: Option<ChildStdin>,
+    from_diagnose: Option<BufReader<ChildStdout>>,
+    to_log: Option<ChildStdin>,
+}
+
+impl Attempt {
+    /// Starts all four tools side by side; each waits for its record.
+    pub fn start(arguments: &Arguments, answer: Stdio) -> Result<Self> {
+        let mut pick = spawn("pick", &arguments.pick, Stdio::null(), Stdio::piped())?;
+        let mut exec = spawn("exec", &arguments.exec, Stdio::piped(), Stdio::piped())?;
+        let from_exec = exec.stdout.take().context("ar-exec has no standard output")?;
+        let mut diagnose = spawn("diagnose", &arguments.diagnose, from_exec.into(), Stdio::piped())?;
+        let mut log = spawn("log", &arguments.log, Stdio::piped(), answer)?;
+        Ok(Self {
+            from_pick: BufReader::new(pick.stdout.take().context("ar-pick has no standard output")?),
+            to_exec: exec.stdin.take(),
+            from_diagnose: diagnose.stdout.take().map(BufReader::new),
+            to_log: log.stdin.take(),
+            pick,
+            exec,
+            diagnose,
+            log,
+        })
+    }
+
+    /// Waits for the pick and hands it to ar-exec.
+    pub fn picked(&mut self) -> Result<Record> {
+        let record = next(&mut self.from_pick).context("ar-pick printed no record")?;
+        if let Some(mut to_exec) = self.to_exec.take() {
+            hand_on(&record, &mut to_exec, "ar-exec")?;
+        }
+        Ok(record)
+    }
+
+    /// Waits for the diagnosis. Signals go on to ar-exec, which ends the run. Where ar-log goes away, nobody could store
+    /// the run: closing our end of the pipe ends it, too.
+    pub fn diagnosed(&mut self, signals: &mut Signals) -> Result<Record> {
+        let (Some(from), Some(to_log)) = (self.from_diagnose.as_mut(), self.to_log.as_ref()) else {
+            bail!("the attempt is over");
+        };
+        loop {
+            let mut fds = [
+                PollFd::new(from.get_ref(), PollFlags::IN),
+                PollFd::new(&*signals, PollFlags::IN),
+                PollFd::new(to_log, PollFlags::empty()),
+            ];
+            match poll(&mut fds, None) {
+                Err(rustix::io::Errno::INTR) => continue,
+                polled => polled.context("cannot wait for the run")?,
+            };
+            let [diagnosed, signalled, logless] = fds.map(|fd| !fd.revents().is_empty());
+            if signalled {
+                signals.acknowledge()?;
+                if let Some(signal) = signals.arrived() {
+                    forward(&self.exec, signal);
+                }
+            }
+            if logless {
+                self.from_diagnose = None;
+                self.reap()?;
+                bail!("ar-log ended before the run did");
+            }
+            if diagnosed {
+                return next(from).context("ar-diagnose printed no record");
+            }
+        }
+    }
+
+    /// Hands the record to ar-log, and gives its exit status: that of the call, if this attempt is the last.
+    pub fn store(mut self, record: &Record) -> Result<u8> {
+        if let Some(mut to_log) = self.to_log.take() {
+            hand_on(record, &mut to_log, "ar-log")?;
+        }
+        let status = self.reap()?;
+        match status.code().and_then(|code| u8::try_from(code).ok()) {
+            Some(code) => Ok(code),
+            None => bail!("ar-log was ended by signal {}", status.signal().unwrap_or(0)),
+        }
+    }
+
+    /// Ends the attempt without storing anything.
+    pub fn discard(mut self) -> Result<()> {
+        self.reap().map(|_| ())
+    }
+
+    /// Closes all pipes, which ends whoever still waits for one, and waits for all tools.
+    fn reap(&mut self) -> Result<ExitStatus> {
+        (self.to_exec, self.to_log) = (None, None);
+        for child in [&mut self.pick, &mut self.exec, &mut self.diagnose] {
+            child.wait().context("cannot wait for a tool")?;
+        }
+        self.log.wait().context("cannot wait for ar-log")
+    }
+}
+
+fn spawn(verb: &str, arguments: &[OsString], stdin: Stdio, stdout: Stdio) -> Result<Child> {
+    let program = tool(verb);
+    Command::new(&program).args(arguments).stdin(stdin).stdout(stdout).spawn().map_err(|error| {
+        let failure = Failure::new(exit::WRAPPER, format!("cannot start '{}': {error}", program.display()));
+        failure.hint("the tools belong beside the program 'ar', or on PATH").into()
+    })
+}
+
+fn next(from: &mut impl BufRead) -> Result<Record> {
+    let mut line = String::new();
+    from.read_line(&mut line).context("cannot read a record")?;
+    Record::parse(line.trim_end())
+}
+
+fn hand_on(record: &Record, to: &mut ChildStdin, tool: &str) -> Result<()> {
+    let mut line = record.to_line()?;
+    line.push('\n');
+    match to.write_all(line.as_bytes()) {
+        // Whoever does not read ends early, and says itself why.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        written => written.with_context(|| format!("cannot hand the record to {tool}")),
+    }
+}
+
+fn forward(child: &Child, signal: Signal) {
+    let Some(pid) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) else { return };
+    // It may be over already, and then there is nothing to end. It is not reaped yet, so the pid is still its own.
+    let _ = kill_process(pid, signal);
+}

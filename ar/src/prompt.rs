@@ -1,0 +1,179 @@
+//! Where the prompt comes from, so that every attempt can replay it from the start.
+
+use crate::cli::Run;
+use crate::quote::quote;
+use anyhow::{Context, Result};
+use ar_core::{Failure, exit, paths};
+use rustix::io::{FdFlags, fcntl_setfd};
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File};
+use std::io::{self, IsTerminal, Seek, Write, stdin};
+use std::os::fd::AsRawFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// The prompt of a call.
+pub enum Prompt {
+    /// A regular file, which ar-exec reads.
+    File(PathBuf),
+    /// Words, which ar-exec joins.
+    Words(Vec<OsString>),
+    /// A file without a name that holds what was read from standard input, inherited by ar-exec.
+    Spooled(File),
+}
+
+impl Prompt {
+    /// Reads standard input where it is the prompt or part of it, and never otherwise.
+    pub fn resolve(cli: &Run, state_file: &Path) -> Result<Self> {
+        let dashes = cli.words.iter().filter(|word| *word == "-").count();
+        if dashes > 1 {
+            return Err(Failure::trouble(
+                "standard input can stand in the prompt once, and '-' is there twice",
+            )
+            .into());
+        }
+        let words = cli.words.len() - dashes;
+        match &cli.file {
+            Some(file) => {
+                if words > 0 {
+                    exit::warn(
+                        crate::NAME,
+                        &Failure::trouble("the words are not used, because --file gives the prompt"),
+                    );
+                }
+                Self::from_file(file, dashes == 1, state_file)
+            }
+            None if words == 0 => Self::spool(state_file, copy_stdin),
+            // ar-exec would take a word with a dash for an option.
+            None if cli.words.iter().any(|word| word.as_bytes().starts_with(b"-")) => {
+                Self::spool(state_file, |spool| write_words(spool, &cli.words))
+            }
+            None => Ok(Self::Words(cli.words.clone())),
+        }
+    }
+
+    fn from_file(file: &Path, with_stdin: bool, state_file: &Path) -> Result<Self> {
+        if file == "-" {
+            return Self::spool(state_file, copy_stdin);
+        }
+        let cannot = || format!("cannot read the prompt '{}'", file.display());
+        if fs::metadata(file).with_context(cannot)?.is_file() && !with_stdin {
+            return Ok(Self::File(file.to_owned()));
+        }
+        Self::spool(state_file, |spool| {
+            let mut last = LastByte { inner: spool, last: b'\n' };
+            io::copy(&mut File::open(file).with_context(cannot)?, &mut last).with_context(cannot)?;
+            let ends_a_line = last.last == b'\n';
+            if with_stdin {
+                if !ends_a_line {
+                    spool.write_all(b"\n").context("cannot keep the prompt")?;
+                }
+                copy_stdin(spool)?;
+            }
+            Ok(())
+        })
+    }
+
+    fn spool(state_file: &Path, fill: impl FnOnce(&mut File) -> Result<()>) -> Result<Self> {
+        let dir = state_file.parent().unwrap_or(Path::new("/"));
+        paths::create_private_dir(dir)?;
+        let mut spool = tempfile::tempfile_in(dir)
+            .with_context(|| format!("cannot keep the prompt in '{}'", dir.display()))?;
+        fill(&mut spool)?;
+        spool.rewind().context("cannot keep the prompt")?;
+        fcntl_setfd(&spool, FdFlags::empty()).context("cannot hand the prompt on")?;
+        Ok(Self::Spooled(spool))
+    }
+
+    /// Whether there is certainly nothing in it.
+    pub fn is_empty(&self) -> Result<bool> {
+        match self {
+            Self::Spooled(spool) => Ok(spool.metadata().context("cannot keep the prompt")?.len() == 0),
+            Self::File(_) | Self::Words(_) => Ok(false),
+        }
+    }
+
+    /// The arguments that give it to ar-exec.
+    pub fn arguments(&self) -> Vec<OsString> {
+        match self {
+            Self::File(file) => vec![option("--file=", file.as_os_str())],
+            Self::Words(words) => words.clone(),
+            Self::Spooled(spool) => vec![format!("--file=/dev/fd/{}", spool.as_raw_fd()).into()],
+        }
+    }
+}
+
+/// What feeds the prompt of a hand-written pipeline, and ar-exec's arguments in it. Standard input is not read.
+pub fn in_shell(cli: &Run) -> (Option<String>, Vec<String>) {
+    let words: Vec<String> = cli.words.iter().map(|word| quote(word)).collect();
+    let from_stdin = vec!["-f".to_owned(), "/dev/fd/3".to_owned()];
+    match (&cli.file, cli.words.iter().position(|word| word == "-")) {
+        (Some(file), _) if file == "-" => (Some(String::new()), from_stdin),
+        (Some(file), Some(_)) => (Some(format!("cat {} - | ", quote(file.as_os_str()))), from_stdin),
+        (Some(file), None) => (None, vec!["-f".to_owned(), quote(file.as_os_str())]),
+        (None, None) if words.is_empty() => (Some(String::new()), from_stdin),
+        (None, None) => (None, words),
+        (None, Some(at)) => {
+            let line = |words: Option<&[String]>| match words {
+                Some(words @ [_, ..]) => format!("echo {}; ", words.join(" ")),
+                _ => String::new(),
+            };
+            (Some(format!("{{ {}cat; {}}} | ", line(words.get(..at)), line(words.get(at + 1..)))), from_stdin)
+        }
+    }
+}
+
+/// `NAME=value` as one argument, whatever the value begins with.
+pub fn option(name: &str, value: &OsStr) -> OsString {
+    let mut argument = OsString::from(name);
+    argument.push(value);
+    argument
+}
+
+fn copy_stdin(spool: &mut File) -> Result<()> {
+    let mut input = stdin().lock();
+    if input.is_terminal() {
+        exit::warn(crate::NAME, &Failure::trouble("reading the prompt from the terminal; Ctrl-D ends it"));
+    }
+    io::copy(&mut input, spool).context("cannot keep the prompt from standard input")?;
+    Ok(())
+}
+
+/// Words on one line each side of standard input, which begins and ends a line of its own.
+fn write_words(spool: &mut File, words: &[OsString]) -> Result<()> {
+    let cannot = "cannot keep the prompt";
+    let mut parts = words.split(|word| word == "-");
+    let before: Vec<&[u8]> = parts.next().unwrap_or(&[]).iter().map(|word| word.as_bytes()).collect();
+    spool.write_all(&before.join(&b' ')).context(cannot)?;
+    if let Some(after) = parts.next() {
+        if !before.is_empty() {
+            spool.write_all(b"\n").context(cannot)?;
+        }
+        copy_stdin(spool)?;
+        let after: Vec<&[u8]> = after.iter().map(|word| word.as_bytes()).collect();
+        if !after.is_empty() {
+            spool.write_all(&[b"\n", &after.join(&b' ')[..]].concat()).context(cannot)?;
+        }
+    }
+    Ok(())
+}
+
+/// Passes bytes on and remembers the last.
+struct LastByte<'a> {
+    inner: &'a mut File,
+    last: u8,
+}
+
+impl Write for LastByte<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.inner.write(bytes)?;
+        if let Some(last) = bytes.get(..written).and_then(|bytes| bytes.last()) {
+            self.last = *last;
+        }
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}

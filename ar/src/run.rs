@@ -1,0 +1,78 @@
+//! `ar run`: from the command line to a call and its exit status.
+
+use crate::NAME;
+use crate::call::Call;
+use crate::cli::Run;
+use crate::output::Output;
+use crate::plan;
+use crate::prompt::Prompt;
+use crate::signals::Signals;
+use anyhow::{Context, Result};
+use ar_core::agent::Agent;
+use ar_core::record::new_id;
+use ar_core::{Failure, Stamp, exit, paths};
+use clap::{CommandFactory, Parser};
+use std::ffi::OsString;
+use std::io::{Write, stdout};
+use std::process::ExitCode;
+
+/// Parses the arguments, runs, and words what went wrong. Our own trouble is 125, as env(1) has it.
+pub fn main(arguments: &[OsString]) -> ExitCode {
+    let words = std::iter::once(OsString::from("ar run")).chain(arguments.iter().cloned());
+    let result = match Run::try_parse_from(words) {
+        Ok(cli) => run(&cli),
+        Err(error) => {
+            let code = if error.use_stderr() { exit::WRAPPER } else { exit::OK };
+            error.print().context("cannot write the help").map(|()| code)
+        }
+    };
+    exit::report(NAME, result.map(ExitCode::from).map_err(as_wrapper))
+}
+
+/// Prints what `ar run --help` prints.
+pub fn print_help() -> Result<ExitCode> {
+    Run::command().print_help().context("cannot write to standard output")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn as_wrapper(error: anyhow::Error) -> anyhow::Error {
+    let failure = Failure::of(&error);
+    if exit::is_broken_pipe(&error) || failure.code != exit::TROUBLE {
+        return error;
+    }
+    Failure { code: exit::WRAPPER, ..failure }.into()
+}
+
+fn run(cli: &Run) -> Result<u8> {
+    let model = model(cli)?;
+    if cli.dry_run {
+        writeln!(stdout().lock(), "{}", plan::shown(cli, model.as_deref()))
+            .context("cannot write the pipeline")?;
+        return Ok(exit::OK);
+    }
+    let mut signals = Signals::catch()?;
+    let prompt = Prompt::resolve(cli, &paths::state_file(cli.state.as_deref())?)?;
+    if cli.agent.is_none() && prompt.is_empty()? {
+        let hint = "give words, --file FILE or standard input";
+        return Err(Failure::new(exit::WRAPPER, "the prompt is empty").hint(hint).into());
+    }
+    let mut call = Call::new(cli, model, prompt, Output::open(cli)?, new_id(Stamp::now()?)?)?;
+    let code = call.serve(&mut signals)?;
+    if code == exit::OK {
+        call.output.finish()?;
+    } else if let Some(signal) = signals.arrived() {
+        // Dropping the output removes its unfinished file, which no destructor does once we die.
+        drop(call);
+        Signals::die(signal)?;
+    }
+    Ok(code)
+}
+
+/// The model that was asked for, by the command line or by the agent.
+fn model(cli: &Run) -> Result<Option<String>> {
+    match (&cli.model, &cli.agent) {
+        (Some(model), _) => Ok(Some(model.clone())),
+        (None, Some(agent)) => Ok(Agent::load(&paths::config_dir(cli.config.as_deref())?, agent)?.model),
+        (None, None) => Ok(None),
+    }
+}
