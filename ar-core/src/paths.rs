@@ -33,6 +33,12 @@ pub fn run_dir(state_file: &Path, run: &str) -> PathBuf {
     state_file.with_file_name("runs").join(run)
 }
 
+/// The directory of what can be made anew: `agent-runner` under `XDG_CACHE_HOME`. None where there is no home either.
+pub fn cache_dir() -> Option<PathBuf> {
+    let dir = variable("XDG_CACHE_HOME").filter(|dir| dir.is_absolute());
+    Some(dir.or_else(|| Some(home()?.join(".cache")))?.join("agent-runner"))
+}
+
 /// Creates a directory and its missing parents, all of them 0700. One that is there stays as it is.
 pub fn create_private_dir(dir: &Path) -> anyhow::Result<()> {
     DirBuilder::new()
