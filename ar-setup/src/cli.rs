@@ -26,6 +26,13 @@ pub enum Verb {
     /// Write a model for each agent on PATH and one for all of them; overwrite nothing
     Init,
 
+    /// Print every agent on this machine with its version, its login and what it can do
+    Detect {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+
     /// Read the whole configuration and report every problem in it
     Check,
 

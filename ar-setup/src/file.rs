@@ -1,4 +1,4 @@
-//! Writing files of the configuration: private, whole or not at all, and never over what somebody else wrote.
+//! Writing files of the configuration: private, and whole or not at all.
 
 use anyhow::Context;
 use ar_core::paths::create_private_dir;
@@ -17,6 +17,15 @@ pub fn create(path: &Path, text: &str) -> anyhow::Result<bool> {
         Err(error) if error.error.kind() == ErrorKind::AlreadyExists => Ok(false),
         Err(error) => Err(error.error).with_context(|| cannot_write(path)),
     }
+}
+
+/// Writes a file anew (0600). Who reads it meanwhile sees the old text or the new one, whole.
+///
+/// What a symbolic link leads to is written, so that a configuration kept elsewhere stays there.
+pub fn replace(path: &Path, text: &str) -> anyhow::Result<()> {
+    let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    prepare(&real, text)?.persist(&real).with_context(|| cannot_write(path))?;
+    Ok(())
 }
 
 /// A file beside `path` with its future text, safe on the disk. It is deleted unless it is renamed.

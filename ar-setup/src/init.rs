@@ -1,7 +1,8 @@
 //! `ar setup init`: starter files for the agents on this machine.
 
 use crate::file;
-use crate::known::{KNOWN, Known};
+use crate::known::KNOWN;
+use crate::places::{self, Place};
 use crate::pool;
 use ar_core::Failure;
 use ar_core::config::model_names;
@@ -16,15 +17,14 @@ const CONFIG: &str = include_str!("../templates/config.toml");
 
 /// Writes a model for each agent found, one for all of them, and config.toml. What is there stays as it is.
 pub fn run(dir: &Path, out: &mut impl Write) -> anyhow::Result<ExitCode> {
-    let found = found();
-    for (known, path) in &found {
-        writeln!(out, "found {} ({})", known.name, path.display())?;
+    let found = places::all();
+    for place in &found {
+        writeln!(out, "found {} ({})", place.name, place.path.display())?;
     }
     if found.is_empty() && model_names(dir)?.is_empty() {
         return Err(nothing_found(dir).into());
     }
-    let found: Vec<Known> = found.into_iter().map(|(known, _)| known).collect();
-    for (path, text) in starters(dir, &found) {
+    for (path, text) in starters(dir, &found)? {
         let done = if file::create(&path, &text)? { "wrote" } else { "kept " };
         writeln!(out, "{done} {}", path.display())?;
     }
@@ -32,23 +32,21 @@ pub fn run(dir: &Path, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The known agents on PATH, with their paths.
-fn found() -> Vec<(Known, PathBuf)> {
-    KNOWN.iter().filter_map(|known| Some((*known, which::which(known.name).ok()?))).collect()
-}
-
 /// The files to write, models before the config.toml that names one of them.
-fn starters(dir: &Path, found: &[Known]) -> Vec<(PathBuf, String)> {
+fn starters(dir: &Path, found: &[Place]) -> anyhow::Result<Vec<(PathBuf, String)>> {
     let models = dir.join("models");
-    let mut files: Vec<(PathBuf, String)> = found
-        .iter()
-        .map(|known| (models.join(format!("{}.toml", known.name)), known.template.to_owned()))
-        .collect();
+    let mut files = Vec::new();
+    for known in KNOWN {
+        let ways: Vec<&Place> = found.iter().filter(|place| place.known == known.name).collect();
+        if !ways.is_empty() {
+            files.push((models.join(format!("{}.toml", known.name)), pool::agent(&ways)?));
+        }
+    }
     if !found.is_empty() {
-        files.push((models.join(format!("{POOL}.toml")), pool::text(found)));
+        files.push((models.join(format!("{POOL}.toml")), pool::any(&found.iter().collect::<Vec<_>>())?));
         files.push((dir.join("config.toml"), format!("{CONFIG}model = \"{POOL}\"\n")));
     }
-    files
+    Ok(files)
 }
 
 fn nothing_found(dir: &Path) -> Failure {

@@ -1,4 +1,4 @@
-//! The agents that we know: how each is called, and the file that a model of it starts from.
+//! The agents that we know: how each is called, the file that a model of it starts from, and where its login is kept.
 
 /// An agent program for which there is a template.
 #[derive(Debug, Clone, Copy)]
@@ -9,47 +9,188 @@ pub struct Known {
     pub template: &'static str,
     /// The command that installs it.
     pub install: &'static str,
+    /// The command by which its user logs in.
+    pub login: &'static str,
+    /// The arguments that print the options that the template uses.
+    pub help: &'static [&'static str],
+    /// The arguments that tell by exit status whether somebody is logged in, where there are such.
+    pub status: Option<&'static [&'static str]>,
+    /// The arguments that list the models it offers without asking the network, where there are such.
+    pub models: Option<&'static [&'static str]>,
+    /// The variables any of which replaces a login.
+    pub keys: &'static [&'static str],
+    /// The file that a login leaves behind, where there is one.
+    pub credential: Option<Credential>,
+}
+
+/// Where a program keeps its login.
+#[derive(Debug, Clone, Copy)]
+pub struct Credential {
+    /// The variable that moves the directory.
+    pub variable: &'static str,
+    /// The directory below the home directory where the variable is not set.
+    pub default: &'static str,
+    /// The file below that directory.
+    pub file: &'static str,
+    /// Where in its JSON the time stands at which the login ends, in milliseconds since 1970.
+    pub expires: Option<&'static str>,
+    /// Where in its JSON the token stands with which the program extends the login by itself.
+    pub refresh: Option<&'static str>,
+    /// A file below the directory, and the place in its JSON that names the account.
+    pub account: Option<(&'static str, &'static str)>,
 }
 
 /// Every agent that we know, in the order in which people are told of them.
-pub const KNOWN: &[Known] = &[
-    Known {
-        name: "claude",
-        template: include_str!("../templates/claude.toml"),
-        install: "npm install -g @anthropic-ai/claude-code",
-    },
-    Known {
-        name: "codex",
-        template: include_str!("../templates/codex.toml"),
-        install: "npm install -g @openai/codex",
-    },
-    Known {
-        name: "gemini",
-        template: include_str!("../templates/gemini.toml"),
-        install: "npm install -g @google/gemini-cli",
-    },
-    Known {
-        name: "opencode",
-        template: include_str!("../templates/opencode.toml"),
-        install: "npm install -g opencode-ai",
-    },
-    Known {
-        name: "qwen",
-        template: include_str!("../templates/qwen.toml"),
-        install: "npm install -g @qwen-code/qwen-code",
-    },
-    Known {
-        name: "copilot",
-        template: include_str!("../templates/copilot.toml"),
-        install: "npm install -g @github/copilot",
-    },
-    Known {
-        name: "aider",
-        template: include_str!("../templates/aider.toml"),
-        install: "pipx install aider-chat",
-    },
-    Known { name: "llm", template: include_str!("../templates/llm.toml"), install: "pipx install llm" },
-];
+pub const KNOWN: &[Known] = &[CLAUDE, CODEX, GEMINI, OPENCODE, QWEN, COPILOT, AIDER, LLM];
+
+/// The agent of that name.
+pub fn by_name(name: &str) -> Option<&'static Known> {
+    KNOWN.iter().find(|known| known.name == name)
+}
+
+const CLAUDE: Known = Known {
+    name: "claude",
+    template: include_str!("../templates/claude.toml"),
+    install: "npm install -g @anthropic-ai/claude-code",
+    login: "claude auth login",
+    help: &["--help"],
+    status: Some(&["auth", "status"]),
+    models: None,
+    keys: &["ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN"],
+    credential: Some(Credential {
+        variable: "CLAUDE_CONFIG_DIR",
+        default: ".claude",
+        file: ".credentials.json",
+        expires: Some("/claudeAiOauth/expiresAt"),
+        refresh: Some("/claudeAiOauth/refreshToken"),
+        account: Some((".claude.json", "/oauthAccount/emailAddress")),
+    }),
+};
+
+const CODEX: Known = Known {
+    name: "codex",
+    template: include_str!("../templates/codex.toml"),
+    install: "npm install -g @openai/codex",
+    login: "codex login",
+    help: &["exec", "--help"],
+    status: Some(&["login", "status"]),
+    models: None,
+    keys: &["OPENAI_API_KEY", "CODEX_API_KEY"],
+    credential: Some(Credential {
+        variable: "CODEX_HOME",
+        default: ".codex",
+        file: "auth.json",
+        expires: None,
+        refresh: None,
+        account: None,
+    }),
+};
+
+const GEMINI: Known = Known {
+    name: "gemini",
+    template: include_str!("../templates/gemini.toml"),
+    install: "npm install -g @google/gemini-cli",
+    login: "gemini",
+    help: &["--help"],
+    status: None,
+    models: None,
+    keys: &["GEMINI_API_KEY", "GOOGLE_API_KEY"],
+    credential: Some(Credential {
+        variable: "GEMINI_CLI_HOME",
+        default: "",
+        file: ".gemini/oauth_creds.json",
+        expires: Some("/expiry_date"),
+        refresh: Some("/refresh_token"),
+        account: Some((".gemini/google_accounts.json", "/active")),
+    }),
+};
+
+const OPENCODE: Known = Known {
+    name: "opencode",
+    template: include_str!("../templates/opencode.toml"),
+    install: "npm install -g opencode-ai",
+    login: "opencode auth login",
+    help: &["run", "--help"],
+    status: None,
+    models: None,
+    keys: &["ANTHROPIC_API_KEY", "OPENAI_API_KEY", "GEMINI_API_KEY", "OPENROUTER_API_KEY"],
+    credential: Some(Credential {
+        variable: "XDG_DATA_HOME",
+        default: ".local/share",
+        file: "opencode/auth.json",
+        expires: None,
+        refresh: None,
+        account: None,
+    }),
+};
+
+const QWEN: Known = Known {
+    name: "qwen",
+    template: include_str!("../templates/qwen.toml"),
+    install: "npm install -g @qwen-code/qwen-code",
+    login: "qwen",
+    help: &["--help"],
+    status: None,
+    models: None,
+    keys: &["OPENAI_API_KEY", "DASHSCOPE_API_KEY"],
+    credential: Some(Credential {
+        variable: "QWEN_HOME",
+        default: ".qwen",
+        file: "oauth_creds.json",
+        expires: Some("/expiry_date"),
+        refresh: Some("/refresh_token"),
+        account: None,
+    }),
+};
+
+const COPILOT: Known = Known {
+    name: "copilot",
+    template: include_str!("../templates/copilot.toml"),
+    install: "npm install -g @github/copilot",
+    login: "copilot login",
+    help: &["--help"],
+    status: None,
+    models: None,
+    keys: &["COPILOT_GITHUB_TOKEN", "GH_TOKEN", "GITHUB_TOKEN"],
+    credential: None,
+};
+
+const AIDER: Known = Known {
+    name: "aider",
+    template: include_str!("../templates/aider.toml"),
+    install: "pipx install aider-chat",
+    login: "aider",
+    help: &["--help"],
+    status: None,
+    models: None,
+    keys: &[
+        "ANTHROPIC_API_KEY",
+        "OPENAI_API_KEY",
+        "GEMINI_API_KEY",
+        "OPENROUTER_API_KEY",
+        "DEEPSEEK_API_KEY",
+    ],
+    credential: None,
+};
+
+const LLM: Known = Known {
+    name: "llm",
+    template: include_str!("../templates/llm.toml"),
+    install: "pipx install llm",
+    login: "llm keys set openai",
+    help: &["prompt", "--help"],
+    status: None,
+    models: Some(&["models"]),
+    keys: &["OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY"],
+    credential: Some(Credential {
+        variable: "LLM_USER_PATH",
+        default: ".config/io.datasette.llm",
+        file: "keys.json",
+        expires: None,
+        refresh: None,
+        account: None,
+    }),
+};
 
 #[cfg(test)]
 mod tests {

@@ -1,13 +1,19 @@
 //! `ar-setup`: from the agents on this machine to a configuration that works, and its care.
 
+mod cache;
 mod check;
 mod cli;
+mod detect;
 mod file;
 mod init;
+mod interview;
 mod known;
+mod login;
 mod names;
 mod path;
+mod places;
 mod pool;
+mod probe;
 
 use ar_core::{exit, paths};
 use clap::Parser;
@@ -25,6 +31,7 @@ fn run() -> anyhow::Result<ExitCode> {
     let mut out = io::stdout().lock();
     match cli.verb {
         Verb::Init => init::run(&dir, &mut out),
+        Verb::Detect { json } => detect::run(json, &mut out),
         Verb::Check => check::run(&dir, &mut out),
         Verb::Path { which, json } => {
             path::run(&dir, &paths::state_file(cli.state.as_deref())?, which, json, &mut out)

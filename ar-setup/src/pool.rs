@@ -1,8 +1,11 @@
-//! The model of all agents found: one pool with the provider of each template.
+//! The text of starter models: the agents' templates with what was found on this machine put in.
 
-use crate::known::Known;
+use crate::known::by_name;
+use crate::places::{Kind, Place};
+use anyhow::Context;
+use toml_edit::{DocumentMut, InlineTable, Item, Table, value};
 
-/// The head of the file.
+/// The head of the model that holds every agent.
 const HEAD: &str = "\
 # Every agent that was found, in one pool: a run goes to the one used least, and on to the next where that fails.
 # What the arguments mean, and which ones let an agent do more, stands in the file of each agent beside this one.
@@ -11,17 +14,53 @@ const HEAD: &str = "\
 description = \"Any agent\"
 ";
 
-/// Makes the text of a model file with the provider of each of `found`. Comments stay in the agent's own file.
-pub fn text(found: &[Known]) -> String {
-    let mut text = HEAD.to_owned();
-    for known in found {
-        text.push('\n');
-        for line in known.template.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
-            text.push_str(line);
-            text.push('\n');
+/// The model of one agent: its template with all comments, then the other ways to it as further providers.
+pub fn agent(places: &[&Place]) -> anyhow::Result<String> {
+    let texts = places.iter().enumerate().map(|(at, place)| {
+        let text = provider(place)?;
+        Ok(if at == 0 { text } else { bare(&text) })
+    });
+    Ok(texts.collect::<anyhow::Result<Vec<_>>>()?.join("\n"))
+}
+
+/// The model of all agents. Comments stay in each agent's own file.
+pub fn any(places: &[&Place]) -> anyhow::Result<String> {
+    places.iter().try_fold(HEAD.to_owned(), |text, place| Ok(text + "\n" + &bare(&provider(place)?)))
+}
+
+/// The template of a place's agent, leading to that place.
+fn provider(place: &Place) -> anyhow::Result<String> {
+    let known = by_name(place.known).with_context(|| format!("'{}' is no known agent", place.known))?;
+    let cannot = || format!("cannot read the template of {}", known.name);
+    let mut template: DocumentMut = known.template.parse().with_context(cannot)?;
+    let providers = template.get_mut("providers").and_then(Item::as_array_of_tables_mut);
+    let table = providers.and_then(|providers| providers.get_mut(0)).with_context(cannot)?;
+    let command = place.command();
+    if command != known.name {
+        table.insert("command", value(&command));
+    }
+    if command.rsplit('/').next() != Some(&place.name) {
+        table.insert("name", value(&place.name));
+    }
+    // A wrapper sets its variables itself.
+    if place.kind == Kind::Alias {
+        set_variables(table, &place.env);
+    }
+    Ok(template.to_string())
+}
+
+fn set_variables(provider: &mut Table, env: &[(String, String)]) {
+    let variables = provider.entry("env").or_insert_with(|| value(InlineTable::new()));
+    if let Some(variables) = variables.as_table_like_mut() {
+        for (name, text) in env {
+            variables.insert(name, value(text));
         }
     }
-    text
+}
+
+fn bare(text: &str) -> String {
+    let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    lines.flat_map(|line| [line, "\n"]).collect()
 }
 
 #[cfg(test)]
@@ -30,12 +69,38 @@ mod tests {
     use crate::known::KNOWN;
     use ar_core::config::Model;
 
+    fn place(known: &'static str) -> Place {
+        let path = format!("/bin/{known}").into();
+        Place { name: known.to_owned(), known, path, on_path: true, env: Vec::new(), kind: Kind::Program }
+    }
+
     #[test]
     fn the_pool_holds_the_provider_of_each_template() {
-        let pool = Model::parse("any", "any.toml".into(), &text(KNOWN)).unwrap();
+        let places: Vec<Place> = KNOWN.iter().map(|known| place(known.name)).collect();
+        let text = any(&places.iter().collect::<Vec<_>>()).unwrap();
+        let pool = Model::parse("any", "any.toml".into(), &text).unwrap();
         let alone = KNOWN.iter().map(|known| {
             Model::parse(known.name, "any.toml".into(), known.template).unwrap().providers.remove(0)
         });
         assert_eq!(pool.providers, alone.collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn wrappers_aliases_and_programs_elsewhere_are_further_providers() {
+        let first = Place { on_path: false, ..place("claude") };
+        let wrapper = Place { name: "claude2".to_owned(), path: "/bin/claude2".into(), ..place("claude") };
+        let wrapper = Place { kind: Kind::Wrapper, env: vec![("X".into(), "1".into())], ..wrapper };
+        let env = vec![("CLAUDE_CONFIG_DIR".to_owned(), "/home/me/.claude-work".to_owned())];
+        let alias = Place { name: "cw".to_owned(), env, kind: Kind::Alias, ..place("claude") };
+        let text = agent(&[&first, &wrapper, &alias]).unwrap();
+        assert!(text.starts_with("# Claude Code"), "{text}");
+        let model = Model::parse("claude", "claude.toml".into(), &text).unwrap();
+        let [first, wrapper, alias] = &model.providers[..] else { panic!("{text}") };
+        assert_eq!((first.name.as_str(), first.command.as_str()), ("claude", "/bin/claude"));
+        assert_eq!((wrapper.name.as_str(), wrapper.command.as_str()), ("claude2", "claude2"));
+        assert!(!wrapper.env.contains_key("X"), "the wrapper sets it itself");
+        assert_eq!((alias.name.as_str(), alias.command.as_str()), ("cw", "claude"));
+        assert_eq!(alias.env["CLAUDE_CONFIG_DIR"], "/home/me/.claude-work");
+        assert_eq!(alias.args, first.args);
     }
 }

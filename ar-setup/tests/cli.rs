@@ -88,6 +88,62 @@ fn init_says_what_to_do_where_no_agent_is_found() {
 }
 
 #[test]
+fn detect_tells_version_login_and_features_of_every_way_to_an_agent() {
+    let home = Home::new();
+    let help = "case \"$*\" in --version) echo '9.9.9 (Claude Code)';; --help) echo ' -p, --print --output-format';; esac";
+    home.command("claude", help);
+    home.command("claude2", "CLAUDE_CONFIG_DIR=$HOME/.claude2 exec claude \"$@\"");
+    home.write(".claude/.credentials.json", r#"{"claudeAiOauth":{"expiresAt":0}}"#);
+    home.write(".bashrc", "alias cw='CLAUDE_CONFIG_DIR=~/work claude'\n");
+    home.write(".local/bin/llm", "#!/bin/sh\n[ \"$1\" = --version ] && echo 'llm, version 1.2'\n");
+    fs::set_permissions(home.path(".local/bin/llm"), fs::Permissions::from_mode(0o755)).unwrap();
+    let output = setup(&home, &["detect"])
+        .env("OPENAI_API_KEY", "sk-secret")
+        .stdout(
+            "claude   9.9.9       login expired ([HOME]/.claude/.credentials.json)\n         \
+             [HOME]/bin/claude (its help does not name --permission-mode --verbose)\n         \
+             log in with: claude auth login\n\
+             llm      1.2         logged in (OPENAI_API_KEY)\n         \
+             [HOME]/.local/bin/llm (not on PATH; 'prompt --help' failed)\n\
+             claude2  9.9.9       not logged in (no [HOME]/.claude2/.credentials.json)\n         \
+             [HOME]/bin/claude2 (a script that calls claude; its help does not name --permission-mode --verbose)\n         \
+             log in with: CLAUDE_CONFIG_DIR=[HOME]/.claude2 claude auth login\n\
+             cw       9.9.9       logged in ('claude auth status')\n         \
+             [HOME]/bin/claude (an alias of claude; its help does not name --permission-mode --verbose)\n",
+        )
+        .check();
+    assert!(!String::from_utf8_lossy(&output.stdout).contains("secret"));
+    let output = setup(&home, &["detect", "--json"]).any_stdout().check();
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(json["v"], 1);
+    assert_eq!(json["agents"][0]["login"]["state"], "expired");
+    assert_eq!(json["agents"][3]["variables"][0], "CLAUDE_CONFIG_DIR");
+}
+
+#[test]
+fn detect_waits_for_no_agent_that_hangs() {
+    let home = Home::new();
+    for name in ["codex", "gemini"] {
+        home.command(name, "trap '' TERM; sleep 1000 & sleep 1000");
+    }
+    for name in ["claude", "opencode", "qwen", "aider"] {
+        home.command(name, "echo 1.0 --x");
+    }
+    let output =
+        setup(&home, &["detect", "--json"]).env("PATH", home.path("bin").display().to_string() + ":/bin");
+    let output = output.any_stdout().check();
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let agents = json["agents"].as_array().unwrap();
+    assert_eq!(agents.len(), 6);
+    for agent in agents {
+        let hangs = ["codex", "gemini"].contains(&agent["name"].as_str().unwrap());
+        assert_eq!(agent["trouble"].is_string(), hangs, "{agent}");
+        assert_eq!(agent["version"].is_null(), hangs, "{agent}");
+    }
+    assert_eq!(home.processes(), Vec::<String>::new());
+}
+
+#[test]
 fn check_reports_every_problem_of_every_file() {
     let home = Home::new();
     home.write(&format!("{CONFIG}/config.toml"), "\nmodel = 'claud'\n");
