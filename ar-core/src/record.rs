@@ -141,6 +141,9 @@ pub struct Usage {
     pub cost_usd: Option<f64>,
     /// Whether the cost comes from a price table and not from the provider.
     pub estimated: bool,
+    /// Whether this is the sum since the session began and not this run's alone, as some agents count it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub since_session: bool,
 }
 
 /// An error as the child's own result format, or the attempt to start it, tells it.

@@ -1,6 +1,7 @@
 //! What is to be run, taken from a provider's template or from the command line.
 
 use crate::environment;
+use crate::format::Format;
 use crate::request::Limits;
 use anyhow::Context;
 use ar_core::config::{PromptMode, Provider};
@@ -31,6 +32,8 @@ pub struct Plan {
     pub timeout: Option<Duration>,
     /// Limit on silence of both streams.
     pub idle_timeout: Option<Duration>,
+    /// How the child reports its run, None for plain text.
+    pub format: Option<Format>,
     /// Whether an empty answer is a good one.
     pub allow_empty: bool,
 }
@@ -50,6 +53,11 @@ impl Plan {
             cwd: directory(limits.cwd.as_deref().or(provider.cwd.as_deref()))?,
             timeout: limit(limits.timeout, provider.timeout),
             idle_timeout: limit(limits.idle_timeout, provider.idle_timeout),
+            format: Format::choose(
+                provider.output.as_deref(),
+                OsStr::new(&provider.command),
+                &provider.args,
+            )?,
             allow_empty: provider.allow_empty,
         })
     }
@@ -65,6 +73,7 @@ impl Plan {
             cwd: directory(limits.cwd.as_deref())?,
             timeout: limit(limits.timeout, Some(DEFAULT_TIMEOUT)),
             idle_timeout: limit(limits.idle_timeout, None),
+            format: Format::choose(None, command, args)?,
             allow_empty: false,
         })
     }

@@ -7,7 +7,7 @@ use crate::prompt::Prompt;
 use crate::run_dir::RunDir;
 use crate::signals::Signals;
 use crate::tee::Tee;
-use crate::{child, watch};
+use crate::{child, report, watch};
 use anyhow::Context;
 use ar_core::agent::Agent;
 use ar_core::clock::parse_duration;
@@ -138,8 +138,8 @@ impl Request {
                 fate
             }
         };
-        dir.answer_is_stdout()?;
-        outcome::ended(plan, started, &fate, &streams)
+        let told = report::read(plan.format, dir)?;
+        Ok(told.into_exec(outcome::ended(plan, started, &fate, &streams)?))
     }
 }
 

@@ -2,8 +2,9 @@
 
 use anyhow::Context;
 use ar_core::{Failure, paths};
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::ErrorKind;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// A run's directory, locked for as long as this lives.
@@ -51,6 +52,17 @@ impl RunDir {
     /// The file that the child's standard error goes to.
     pub fn stderr(&self) -> PathBuf {
         self.path.join("stderr")
+    }
+
+    /// Creates the answer as an empty file of its own, for reading and writing.
+    pub fn create_answer(&self) -> anyhow::Result<File> {
+        let answer = self.path.join("answer");
+        match fs::remove_file(&answer) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+            // Made new, so that no link to the standard output is written through.
+            _ => OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&answer),
+        }
+        .with_context(|| format!("cannot create '{}'", answer.display()))
     }
 
     /// Makes the standard output, as it stands, the answer.

@@ -122,6 +122,7 @@ mod tests {
             cwd: PathBuf::from("/work"),
             timeout: None,
             idle_timeout: None,
+            format: None,
             allow_empty: false,
         }
     }
