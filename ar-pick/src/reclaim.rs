@@ -17,13 +17,14 @@ const STARTING: Duration = Duration::from_secs(10);
 /// How many leases one pick looks at, the oldest first.
 const MOST: u32 = 256;
 
+const LEASES: &str =
+    "SELECT id, picked_at, lease_until, host FROM run WHERE status = 'picked' ORDER BY picked_at LIMIT $1";
+
 /// The reserved runs of this host whose processes are gone, and those of any host whose lease is over.
 ///
 /// A run that is taken for dead too early costs nothing: ar-log stores over the mark.
 pub fn dead_runs(db: &Connection, runs: &Path, now: Stamp) -> Result<Vec<String>> {
-    let mut select = db.prepare(
-        "SELECT id, picked_at, lease_until, host FROM run WHERE status = 'picked' ORDER BY picked_at LIMIT $1",
-    )?;
+    let mut select = db.prepare(LEASES)?;
     let mut rows = select.query([MOST])?;
     let here = host();
     let mut dead = Vec::new();
@@ -78,4 +79,19 @@ fn touched_lately(dir: &Path) -> io::Result<bool> {
     let touched = fs::metadata(dir)?.modified()?;
     // A time in the future counts as now.
     Ok(touched.elapsed().map_or(true, |age| age < STORING))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ar_core::state::State;
+
+    #[test]
+    fn leases_are_found_without_reading_the_history() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = State::open(&dir.path().join("state.db")).unwrap();
+        let plan = format!("EXPLAIN QUERY PLAN {LEASES}");
+        let steps: String = state.db().query_row(&plan, [1], |row| row.get(3)).unwrap();
+        assert_eq!(steps, "SCAN run USING INDEX run_live");
+    }
 }

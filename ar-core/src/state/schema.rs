@@ -70,7 +70,7 @@ const STEPS: &[&str] = &["
         tags        TEXT,
         record      TEXT
     );
-    CREATE INDEX run_live ON run (account, provider) WHERE status = 'picked';
+    CREATE INDEX run_live ON run (picked_at) WHERE status = 'picked';
     CREATE INDEX run_by_time ON run (picked_at);
     CREATE INDEX run_by_call ON run (call_id);
 "];
