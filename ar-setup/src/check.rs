@@ -4,6 +4,7 @@ use anyhow::Context;
 use ar_core::agent::Agent;
 use ar_core::config::{Config, Model, agent_names, is_name, model_names, with_nearest};
 use ar_core::{Failure, exit};
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{ErrorKind, Write};
 use std::ops::Range;
@@ -27,51 +28,54 @@ pub fn run(dir: &Path, out: &mut impl Write) -> anyhow::Result<ExitCode> {
 
 /// Every problem of the configuration in `dir`, file by file.
 pub fn problems(dir: &Path) -> anyhow::Result<Vec<Failure>> {
-    let models = model_names(dir)?;
-    let mut problems = config_problems(dir, &models)?;
-    for (file, name) in files(&dir.join("models"), "toml")? {
-        problems.extend(if is_name(&name) { model_problems(&file, &name) } else { vec![misnamed(&file)] });
+    let mut all = Vec::new();
+    let config = dir.join("config.toml");
+    if config.symlink_metadata().is_ok() {
+        all.push(config);
     }
-    for (file, name) in files(&dir.join("agents"), "md")? {
-        problems.extend(if is_name(&name) { agent_problems(&file, &models) } else { vec![misnamed(&file)] });
-    }
-    Ok(problems)
-}
-
-fn config_problems(dir: &Path, models: &[String]) -> anyhow::Result<Vec<Failure>> {
-    let file = dir.join("config.toml");
-    let text = match fs::read_to_string(&file) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-        read => read.with_context(|| format!("cannot read '{}'", file.display())),
-    };
-    let text = match text {
-        Ok(text) => text,
-        Err(error) => return Ok(vec![Failure::of(&error)]),
-    };
-    let mut problems = peel(&file, &text, |text| Config::parse(&file, text).map(drop));
-    if problems.is_empty()
-        && let Some(model) = Config::parse(&file, &text)?.model
-        && !models.contains(&model)
-    {
-        let line = line_of_key(&text, "model");
-        problems.push(unknown_model(&format!("{}:{line}", file.display()), &model, models));
+    all.extend(files(&dir.join("models"), "toml")?);
+    all.extend(files(&dir.join("agents"), "md")?);
+    let mut problems = Vec::new();
+    for file in all {
+        match fs::read_to_string(&file).with_context(|| format!("cannot read '{}'", file.display())) {
+            Ok(text) => problems.extend(text_problems(dir, &file, &text)),
+            Err(error) => problems.push(Failure::of(&error)),
+        }
     }
     Ok(problems)
 }
 
-fn model_problems(file: &Path, name: &str) -> Vec<Failure> {
-    match fs::read_to_string(file).with_context(|| format!("cannot read '{}'", file.display())) {
-        Ok(text) => peel(file, &text, |text| Model::parse(name, file.to_owned(), text).map(drop)),
-        Err(error) => vec![Failure::of(&error)],
+/// The problems of one file with this text, whether it is on the disk yet or not.
+pub fn text_problems(dir: &Path, file: &Path, text: &str) -> Vec<Failure> {
+    let models = model_names(dir).unwrap_or_else(|_| Vec::new());
+    if file == dir.join("config.toml") {
+        return config_text_problems(file, text, &models);
+    }
+    let name = file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    match file.extension().and_then(OsStr::to_str) {
+        _ if !is_name(&name) => vec![misnamed(file)],
+        Some("md") => agent_text_problems(file, text, &models),
+        _ => model_text_problems(file, &name, text),
     }
 }
 
-fn agent_problems(file: &Path, models: &[String]) -> Vec<Failure> {
-    let text = match fs::read_to_string(file).with_context(|| format!("cannot read '{}'", file.display())) {
-        Ok(text) => text,
-        Err(error) => return vec![Failure::of(&error)],
-    };
-    match Agent::parse(file, &text) {
+fn config_text_problems(file: &Path, text: &str, models: &[String]) -> Vec<Failure> {
+    let problems = peel(file, text, |text| Config::parse(file, text).map(drop));
+    match Config::parse(file, text) {
+        Ok(Config { model: Some(model), .. }) if !models.contains(&model) => {
+            let line = line_of_key(text, "model");
+            vec![unknown_model(&format!("{}:{line}", file.display()), &model, models)]
+        }
+        _ => problems,
+    }
+}
+
+fn model_text_problems(file: &Path, name: &str, text: &str) -> Vec<Failure> {
+    peel(file, text, |text| Model::parse(name, file.to_owned(), text).map(drop))
+}
+
+fn agent_text_problems(file: &Path, text: &str, models: &[String]) -> Vec<Failure> {
+    match Agent::parse(file, text) {
         Err(error) => vec![Failure::of(&error)],
         Ok(Agent { model: Some(model), .. }) if !models.contains(&model) => {
             let before = text.lines().take_while(|line| !line.trim_start().starts_with("model:")).count();
@@ -95,8 +99,8 @@ fn misnamed(file: &Path) -> Failure {
         .hint("rename it with letters, digits and . _ + @ - alone, at most 64 of them")
 }
 
-/// The files of a directory with that extension, with their names, sorted.
-fn files(dir: &Path, extension: &str) -> anyhow::Result<Vec<(PathBuf, String)>> {
+/// The files of a directory with that extension, sorted.
+fn files(dir: &Path, extension: &str) -> anyhow::Result<Vec<PathBuf>> {
     let cannot = || format!("cannot read '{}'", dir.display());
     let entries = match fs::read_dir(dir) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
@@ -106,8 +110,7 @@ fn files(dir: &Path, extension: &str) -> anyhow::Result<Vec<(PathBuf, String)>> 
     for entry in entries {
         let path = entry.with_context(cannot)?.path();
         if path.extension().is_some_and(|found| found == extension) {
-            let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
-            files.push((path, name.unwrap_or_default()));
+            files.push(path);
         }
     }
     files.sort();

@@ -1,6 +1,6 @@
 //! The command line of ar-setup.
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 /// Find the agents on this machine, write the configuration for them, and look after it
@@ -36,6 +36,58 @@ pub enum Verb {
     /// Read the whole configuration and report every problem in it
     Check,
 
+    /// Add a provider to a model
+    AddProvider(Box<NewProvider>),
+
+    /// Remove a provider from a model
+    RemoveProvider {
+        /// The model
+        #[arg(value_name = "MODEL")]
+        model: String,
+
+        /// The provider's name
+        #[arg(value_name = "PROVIDER")]
+        provider: String,
+
+        /// Print the change and make none
+        #[arg(short = 'n', long)]
+        dry_run: bool,
+    },
+
+    /// Give a model or a provider a new name
+    Rename {
+        /// The model, or MODEL/PROVIDER
+        #[arg(value_name = "OLD")]
+        old: String,
+
+        /// The new name
+        #[arg(value_name = "NEW")]
+        new: String,
+
+        /// Print the change and make none
+        #[arg(short = 'n', long)]
+        dry_run: bool,
+    },
+
+    /// Set a key of the configuration
+    Set {
+        /// A key of config.toml, MODEL.KEY or MODEL/PROVIDER.KEY
+        #[arg(value_name = "KEY")]
+        key: String,
+
+        /// A TOML value, or a text without quotes
+        #[arg(value_name = "VALUE", allow_hyphen_values = true, required_unless_present = "unset")]
+        value: Option<String>,
+
+        /// Remove the key
+        #[arg(long, conflicts_with = "value")]
+        unset: bool,
+
+        /// Print the change and make none
+        #[arg(short = 'n', long)]
+        dry_run: bool,
+    },
+
     /// Print where the configuration, the state database and the runs' directories are
     Path {
         /// Print this one alone
@@ -57,6 +109,74 @@ pub enum Verb {
         #[arg(short, long, value_name = "MODEL")]
         model: Option<String>,
     },
+}
+
+/// The provider that `add-provider` adds.
+#[derive(Debug, Args)]
+pub struct NewProvider {
+    /// The model
+    #[arg(value_name = "MODEL")]
+    pub model: String,
+
+    /// Run this program; a known agent brings its arguments, result format and variables with it
+    #[arg(long, value_name = "COMMAND")]
+    pub command: String,
+
+    /// Take arguments, result format and variables of this agent, which the command is a wrapper of
+    #[arg(long, value_name = "AGENT", conflicts_with = "args")]
+    pub like: Option<String>,
+
+    /// Call it so (default: the command's base name)
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+
+    /// Draw on the quota of this account (default: the provider's name)
+    #[arg(long, value_name = "ACCOUNT")]
+    pub account: Option<String>,
+
+    /// Use it only while nobody in a lower tier can serve
+    #[arg(long, value_name = "N")]
+    pub tier: Option<u32>,
+
+    /// Give it this many shares of the runs
+    #[arg(long, value_name = "N")]
+    pub weight: Option<u32>,
+
+    /// Let at most this many of its runs be alive at once
+    #[arg(long, value_name = "N")]
+    pub max_parallel: Option<u32>,
+
+    /// Set a variable in its environment; may be repeated
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub env: Vec<String>,
+
+    /// Take variables from this file
+    #[arg(long, value_name = "FILE")]
+    pub env_file: Option<String>,
+
+    /// Hand it the prompt as stdin, arg or file
+    #[arg(long, value_name = "MODE")]
+    pub prompt_mode: Option<String>,
+
+    /// Read its output in this format
+    #[arg(long, value_name = "FORMAT")]
+    pub output: Option<String>,
+
+    /// End a run after this time
+    #[arg(long, value_name = "TIME")]
+    pub timeout: Option<String>,
+
+    /// Make the model if there is none of that name
+    #[arg(long)]
+    pub create: bool,
+
+    /// Print the change and make none
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+
+    /// Its arguments
+    #[arg(last = true, value_name = "ARGS")]
+    pub args: Vec<String>,
 }
 
 /// A place that `path` can print.

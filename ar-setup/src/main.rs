@@ -1,9 +1,13 @@
 //! `ar-setup`: from the agents on this machine to a configuration that works, and its care.
 
 mod cache;
+mod change;
 mod check;
 mod cli;
 mod detect;
+mod diff;
+mod document;
+mod edit;
 mod file;
 mod init;
 mod interview;
@@ -33,6 +37,14 @@ fn run() -> anyhow::Result<ExitCode> {
         Verb::Init => init::run(&dir, &mut out),
         Verb::Detect { json } => detect::run(json, &mut out),
         Verb::Check => check::run(&dir, &mut out),
+        Verb::AddProvider(new) => edit::add_provider(&dir, &new, &mut out),
+        Verb::RemoveProvider { model, provider, dry_run } => {
+            edit::remove_provider(&dir, &model, &provider, dry_run, &mut out)
+        }
+        Verb::Rename { old, new, dry_run } => edit::rename(&dir, &old, &new, dry_run, &mut out),
+        Verb::Set { key, value, unset: _, dry_run } => {
+            edit::set(&dir, &key, value.as_deref(), dry_run, &mut out)
+        }
         Verb::Path { which, json } => {
             path::run(&dir, &paths::state_file(cli.state.as_deref())?, which, json, &mut out)
         }
