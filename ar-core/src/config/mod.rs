@@ -1,9 +1,10 @@
 //! The configuration directory: `config.toml`, `models/NAME.toml`, `agents/NAME.md` (ar-config(5)).
 
 mod model;
+mod quantity;
 mod template;
 
-pub use model::{Model, PromptMode, Provider};
+pub use model::{Model, Price, PromptMode, Provider};
 
 use crate::exit::Failure;
 use anyhow::Context;

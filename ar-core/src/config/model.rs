@@ -1,5 +1,6 @@
 //! A model: the pool of providers that `models/NAME.toml` describes.
 
+use super::quantity::{Limit, Size};
 use super::template::Template;
 use super::{is_name, located, model_names, named_file, parse_toml, with_nearest};
 use crate::exit::Failure;
@@ -11,9 +12,6 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use toml::Spanned;
-
-/// The wall time limit of a run where nobody sets one.
-const DEFAULT_TIMEOUT: Duration = Duration::from_hours(1);
 
 /// A pool of providers under one name.
 #[derive(Debug, Clone, PartialEq)]
@@ -53,18 +51,61 @@ pub struct Provider {
     pub weight: u32,
     /// How many runs may be alive at once, None for any number.
     pub max_parallel: Option<u32>,
-    /// Variables added to the child's environment.
+    /// Variables added to the child's environment; `${NAME}` in a value stands for the caller's variable.
     pub env: BTreeMap<String, String>,
+    /// Variables whose values are the output of commands, each a program and its arguments.
+    pub env_command: BTreeMap<String, Vec<String>>,
     /// A file of `NAME=value` lines added to the child's environment.
     pub env_file: Option<PathBuf>,
+    /// Variables taken out of the child's environment.
+    pub unset: Vec<String>,
     /// The child's working directory.
     pub cwd: Option<PathBuf>,
     /// Wall time limit of a run, None for no limit.
     pub timeout: Option<Duration>,
-    /// Limit on silence of both streams, None for no limit.
+    /// Limit on silence of both streams: zero for no limit, None where the file leaves it to ar-exec.
     pub idle_timeout: Option<Duration>,
+    /// How long processes that the child leaves behind may go on.
+    pub linger: Duration,
+    /// Bytes that either stream may hold, None for any number.
+    pub max_output: Option<u64>,
+    /// Turns that the model may take, None for any number.
+    pub max_turns: Option<u64>,
+    /// What a run may cost in US dollars, None for any sum.
+    pub max_cost_usd: Option<f64>,
+    /// The child's niceness, as nice(1) adds it.
+    pub nice: i32,
+    /// Bytes of address space for each process of the run, None for any number.
+    pub memory_max: Option<u64>,
+    /// Whether the child's output is a terminal.
+    pub pty: bool,
+    /// What tokens cost, where the agent does not tell.
+    pub price: Option<Price>,
     /// Whether the provider is left out.
     pub disabled: bool,
+}
+
+/// What tokens cost, in US dollars per million.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Price {
+    /// Tokens read, net of cache.
+    pub input: f64,
+    /// Tokens written, reasoning included.
+    pub output: f64,
+    /// Tokens served from the cache.
+    pub cache_read: f64,
+    /// Tokens written into the cache.
+    pub cache_write: f64,
+}
+
+impl Provider {
+    /// The wall time limit of a run where nobody sets one.
+    pub const DEFAULT_TIMEOUT: Duration = Duration::from_hours(1);
+    /// How long leftover processes may go on where nobody says.
+    pub const DEFAULT_LINGER: Duration = Duration::from_secs(2);
+    /// The limit on output in bytes where nobody sets one.
+    pub const DEFAULT_MAX_OUTPUT: u64 = 1 << 30;
 }
 
 /// How the prompt reaches the child.
@@ -167,6 +208,8 @@ fn provider(own: Template, top: &Template) -> Result<Provider, Wrong> {
     };
     let mut env = top.env.clone();
     env.extend(own.env);
+    let mut env_command = top.env_command.clone();
+    env_command.extend(own.env_command);
     Ok(Provider {
         name,
         account,
@@ -180,10 +223,20 @@ fn provider(own: Template, top: &Template) -> Result<Provider, Wrong> {
         weight: at_least_one(own.weight.or_else(|| top.weight.clone()), "weight")?.unwrap_or(1),
         max_parallel: at_least_one(own.max_parallel.or_else(|| top.max_parallel.clone()), "max_parallel")?,
         env: checked_env(env)?,
+        env_command: commands(checked_env(env_command)?)?,
         env_file: own.env_file.or_else(|| top.env_file.clone()).map(PathBuf::from),
         cwd: own.cwd.or_else(|| top.cwd.clone()).map(PathBuf::from),
-        timeout: own.timeout.or(top.timeout).map_or(Some(DEFAULT_TIMEOUT), |limit| limit.0),
-        idle_timeout: own.idle_timeout.or(top.idle_timeout).and_then(|limit| limit.0),
+        unset: checked_unset(own.unset.or_else(|| top.unset.clone()).unwrap_or_default())?,
+        timeout: own.timeout.or(top.timeout).map_or(Some(Provider::DEFAULT_TIMEOUT), Limit::get),
+        idle_timeout: own.idle_timeout.or(top.idle_timeout).map(|limit| limit.0),
+        linger: own.linger.or(top.linger).map_or(Provider::DEFAULT_LINGER, |limit| limit.0),
+        max_output: own.max_output.or(top.max_output).map_or(Some(Provider::DEFAULT_MAX_OUTPUT), Size::get),
+        max_turns: own.max_turns.or(top.max_turns),
+        max_cost_usd: own.max_cost_usd.or(top.max_cost_usd),
+        nice: own.nice.or(top.nice).unwrap_or(0),
+        memory_max: own.memory_max.or(top.memory_max).and_then(Size::get),
+        pty: own.pty.or(top.pty).unwrap_or(false),
+        price: own.price.or(top.price),
         disabled: own.disabled.or(top.disabled).unwrap_or(false),
     })
 }
@@ -209,6 +262,45 @@ fn at_least_one(number: Option<Spanned<u32>>, key: &str) -> Result<Option<u32>, 
         }
         number => Ok(number.map(Spanned::into_inner)),
     }
+}
+
+fn checked_unset(names: Vec<String>) -> Result<Vec<String>, Wrong> {
+    match names.iter().find(|name| name.is_empty() || name.contains(['=', '\0'])) {
+        Some(name) => Err((None, format!("'{}' cannot be an environment variable", name.escape_debug()))),
+        None => Ok(names),
+    }
+}
+
+/// Splits the commands of `env_command` into words.
+fn commands(commands: BTreeMap<String, String>) -> Result<BTreeMap<String, Vec<String>>, Wrong> {
+    commands
+        .into_iter()
+        .map(|(name, command)| match split_words(&command) {
+            Some(words) if !words.is_empty() => Ok((name, words)),
+            _ => Err((None, format!("the command of '{name}' is empty, or one of its quotes is open"))),
+        })
+        .collect()
+}
+
+/// Words parted by blanks; quotes of either kind keep blanks, and nothing else is special, because no shell is at work.
+/// None where a quote is open.
+fn split_words(text: &str) -> Option<Vec<String>> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut quote = None;
+    for c in text.chars() {
+        match quote {
+            Some(open) if c == open => quote = None,
+            None if c == '"' || c == '\'' => {
+                quote = Some(c);
+                word.get_or_insert_default();
+            }
+            None if c.is_whitespace() => words.extend(word.take()),
+            _ => word.get_or_insert_default().push(c),
+        }
+    }
+    words.extend(word);
+    quote.is_none().then_some(words)
 }
 
 fn checked_env(env: BTreeMap<String, String>) -> Result<BTreeMap<String, String>, Wrong> {
@@ -239,7 +331,7 @@ mod tests {
         let model = parse(text).unwrap();
         let [first, second] = &model.providers[..] else { panic!("{model:?}") };
         assert_eq!((first.name.as_str(), first.account.as_str(), first.tier), ("codex", "codex", 1));
-        assert_eq!((first.prompt_mode, first.timeout), (PromptMode::Arg, Some(DEFAULT_TIMEOUT)));
+        assert_eq!((first.prompt_mode, first.timeout), (PromptMode::Arg, Some(Provider::DEFAULT_TIMEOUT)));
         assert_eq!((second.name.as_str(), second.tier), ("codex2", 2));
         assert_eq!((second.prompt_mode, second.timeout), (PromptMode::Stdin, Some(Duration::from_mins(5))));
     }
@@ -286,5 +378,30 @@ mod tests {
             assert!(error.starts_with(message), "{error:?} is not {message:?}");
             assert!(!error.contains('\n') && !error.contains("secret"), "{error:?}");
         }
+    }
+
+    #[test]
+    fn commands_are_split_without_a_shell() {
+        let cases = [
+            ("pass show x", Some(vec!["pass", "show", "x"])),
+            (" cat  '/a b'\"c\" ", Some(vec!["cat", "/a bc"])),
+            ("echo '' $HOME;ls", Some(vec!["echo", "", "$HOME;ls"])),
+            ("", Some(vec![])),
+            ("echo 'x", None),
+        ];
+        for (text, words) in cases {
+            let words = words.map(|words| words.into_iter().map(str::to_owned).collect());
+            assert_eq!(split_words(text), words, "{text}");
+        }
+    }
+
+    #[test]
+    fn limits_have_defaults_and_can_be_lifted() {
+        let model = parse("command = 'a'\nmax_output = 0\nidle_timeout = 0\nmemory_max = '2GiB'\n").unwrap();
+        let [first] = &model.providers[..] else { panic!("{model:?}") };
+        assert_eq!((first.max_output, first.idle_timeout), (None, Some(Duration::ZERO)));
+        assert_eq!((first.memory_max, first.linger), (Some(2 << 30), Duration::from_secs(2)));
+        let model = parse("command = 'a'\nmax_output = 'much'\n");
+        assert!(model.unwrap_err().to_string().starts_with("m.toml:2: invalid value: string \"much\""));
     }
 }

@@ -7,7 +7,8 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 
-pub(super) fn signal(run: &Run, signal: Signal) -> io::Result<usize> {
+/// Sends the signal, if there is one, and counts who got it.
+pub(super) fn signal(run: &Run, signal: Option<Signal>) -> io::Result<usize> {
     let parents = parents()?;
     let descendants = run.root.map(|root| below(root, &parents)).unwrap_or_default();
     let mut count = 0;
@@ -19,15 +20,10 @@ pub(super) fn signal(run: &Run, signal: Signal) -> io::Result<usize> {
         // The parent is asked again, because by now the number may be another process's.
         let descends = descendants.contains(&pid) && process.parent() == Some(parent);
         if (descends || run.marks(&process.read("environ"))) && process.is_alive() {
-            count += usize::from(pidfd_send_signal(&process.dir, signal).is_ok());
+            count += usize::from(signal.is_none_or(|signal| pidfd_send_signal(&process.dir, signal).is_ok()));
         }
     }
     Ok(count)
-}
-
-pub(super) fn descendants(root: Pid) -> io::Result<usize> {
-    let found = below(root, &parents()?);
-    Ok(found.into_iter().filter_map(Process::open).filter(Process::is_alive).count())
 }
 
 /// All processes, each with its parent.

@@ -6,7 +6,8 @@ use std::io;
 use std::mem::{size_of, zeroed};
 use std::ptr::null_mut;
 
-pub(super) fn signal(run: &Run, signal: Signal) -> io::Result<usize> {
+/// Sends the signal, if there is one, and counts who got it.
+pub(super) fn signal(run: &Run, signal: Option<Signal>) -> io::Result<usize> {
     let parents = parents()?;
     let descendants = run.root.map(|root| below(root, &parents)).unwrap_or_default();
     let mut count = 0;
@@ -15,14 +16,10 @@ pub(super) fn signal(run: &Run, signal: Signal) -> io::Result<usize> {
             continue;
         }
         if descendants.contains(&pid) || run.marks(&environment(pid)) {
-            count += usize::from(kill_process(pid, signal).is_ok());
+            count += usize::from(signal.is_none_or(|signal| kill_process(pid, signal).is_ok()));
         }
     }
     Ok(count)
-}
-
-pub(super) fn descendants(root: Pid) -> io::Result<usize> {
-    Ok(below(root, &parents()?).len())
 }
 
 /// All live processes that may be asked, each with its parent.

@@ -26,7 +26,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 ///
 /// A process that may not be signalled, because it runs as another user, is passed over.
 pub fn signal(run: &str, root: Option<Pid>, signal: Signal) -> anyhow::Result<usize> {
-    system::signal(&Run { id: run, root }, signal)
+    system::signal(&Run { id: run, root }, Some(signal))
         .with_context(|| format!("cannot list the processes of run '{run}'"))
 }
 
@@ -48,9 +48,10 @@ pub fn kill_remains(run: &str) -> anyhow::Result<usize> {
     Ok(first)
 }
 
-/// How many live processes descend from `root`, itself left out.
-pub fn descendants(root: Pid) -> anyhow::Result<usize> {
-    system::descendants(root).context("cannot list the processes")
+/// How many processes [`signal`] would reach.
+pub fn count(run: &str, root: Option<Pid>) -> anyhow::Result<usize> {
+    system::signal(&Run { id: run, root }, None)
+        .with_context(|| format!("cannot list the processes of run '{run}'"))
 }
 
 /// What makes a process part of a run.
@@ -93,11 +94,7 @@ mod system {
     use super::{Pid, Run, Signal};
     use std::io;
 
-    pub fn signal(_: &Run, _: Signal) -> io::Result<usize> {
-        Ok(0)
-    }
-
-    pub fn descendants(_: Pid) -> io::Result<usize> {
+    pub fn signal(_: &Run, _: Option<Signal>) -> io::Result<usize> {
         Ok(0)
     }
 }
@@ -139,7 +136,7 @@ mod tests {
         let run = "01K9ZXW6N7Q8R9S0T1V2W3X4Y9";
         let mut child = std::process::Command::new("sleep").arg("60").env(RUN_VARIABLE, run).spawn().unwrap();
         assert_eq!(kill_remains("01K9ZXW6N7Q8R9S0T1V2W3X4Y8").unwrap(), 0);
-        assert!(descendants(rustix::process::getpid()).unwrap() >= 1);
+        assert!(count("", Some(rustix::process::getpid())).unwrap() >= 1);
         // The exec that the mark comes with may still be on its way.
         while kill_remains(run).unwrap() == 0 {}
         assert!(!child.wait().unwrap().success());
