@@ -1,12 +1,14 @@
 //! Starts the child: its streams, its environment, and what ties its life to ours.
 
 use crate::command;
+use crate::family::Family;
 use crate::outcome::spawn_error;
 use crate::plan::Plan;
 use crate::run_dir::RunDir;
 use crate::template::{self, Places};
 use anyhow::Context;
 use ar_core::config::PromptMode;
+use ar_core::processes::RUN_VARIABLE;
 use ar_core::record::ExecError;
 use ar_core::{Record, paths};
 use rustix::fs::{Access, access};
@@ -46,19 +48,10 @@ impl Streams {
     }
 }
 
-/// A child that runs.
-#[derive(Debug)]
-pub struct Child {
-    /// Its process id, its process group's and its session's.
-    pub pid: Pid,
-    /// When it was started.
-    pub since: Instant,
-}
-
 /// Starts the child. Whatever keeps it from starting is an outcome of the run.
 ///
 /// Call this in the main thread: the death of the thread that starts a child is what kills it.
-pub fn start(plan: &Plan, record: &Record, dir: &RunDir, streams: &Streams) -> Result<Child, ExecError> {
+pub fn start(plan: &Plan, record: &Record, dir: &RunDir, streams: &Streams) -> Result<Family, ExecError> {
     check_directory(&plan.cwd)?;
     let prompt_file = dir.prompt();
     let places = Places { prompt_file: &prompt_file, session: "", cwd: &plan.cwd };
@@ -74,7 +67,7 @@ pub fn start(plan: &Plan, record: &Record, dir: &RunDir, streams: &Streams) -> R
         .arg0(&plan.command)
         .args(args)
         .envs(plan.env.iter().map(|(name, value)| (name, value)))
-        .env("AGENT_RUNNER_RUN", record.run())
+        .env(RUN_VARIABLE, record.run())
         .env("AGENT_RUNNER_CALL", record.call())
         .current_dir(&plan.cwd)
         .stdin(open(stdin)?)
@@ -85,9 +78,9 @@ pub fn start(plan: &Plan, record: &Record, dir: &RunDir, streams: &Streams) -> R
     let since = Instant::now();
     let child = command.spawn().map_err(|error| failed(&plan.command, &error))?;
     let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-    // The handle is let go: the watch reaps every child, this one and those that it leaves behind.
+    // The handle is let go: the family reaps every child, this one and those that it leaves behind.
     let pid = pid.ok_or_else(|| spawn_error("other", "the system gave an impossible process id"))?;
-    Ok(Child { pid, since })
+    Ok(Family::of(record.run(), pid, since))
 }
 
 /// Makes the child the leader of a session of its own, with all signals at their defaults, that dies with us.

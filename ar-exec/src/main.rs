@@ -4,7 +4,9 @@ mod child;
 mod cli;
 mod command;
 mod environment;
+mod family;
 mod format;
+mod growth;
 mod outcome;
 mod plan;
 mod prompt;
@@ -52,8 +54,11 @@ fn serve(request: &mut Request, mut record: Record, signals: &Signals) -> anyhow
         return Ok(exit::OK);
     }
     match request.run(&mut record, signals) {
-        // The directory stays locked until the record is out.
-        Ok(_dir) => record.write(io::stdout()).map(|()| exit::OK),
+        Ok(rest) => {
+            let written = record.write(io::stdout());
+            rest.end(signals)?;
+            written.map(|()| exit::OK)
+        }
         Err(error) => refuse(record, &error),
     }
 }

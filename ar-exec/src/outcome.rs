@@ -5,7 +5,8 @@ use crate::plan::Plan;
 use crate::watch::Fate;
 use ar_core::record::{End, Exec, ExecError, bounded};
 use ar_core::{Stamp, exit};
-use rustix::process::WaitStatus;
+use std::os::unix::process::ExitStatusExt;
+use std::time::Duration;
 
 /// The longest command that the record holds.
 const MAX_ARGV0_BYTES: usize = 200;
@@ -17,11 +18,14 @@ pub fn ended(plan: &Plan, started: Stamp, fate: &Fate, streams: &Streams) -> any
     let (stdout_bytes, stderr_bytes) = streams.sizes()?;
     Ok(Exec {
         end: fate.end,
-        elapsed_ms: u64::try_from(fate.elapsed.as_millis()).unwrap_or(u64::MAX),
-        exit_code: fate.status.and_then(WaitStatus::exit_status),
-        signal: fate.status.and_then(WaitStatus::terminating_signal),
+        elapsed_ms: millis(fate.elapsed),
+        exit_code: fate.child.and_then(|child| child.status.code()),
+        signal: fate.child.and_then(|child| child.status.signal()),
         stdout_bytes,
         stderr_bytes,
+        cpu_ms: fate.child.map(|child| millis(child.cpu)),
+        peak_memory_bytes: fate.child.map(|child| child.peak_memory),
+        leftover: fate.leftover,
         ..blank(plan, started)
     })
 }
@@ -39,6 +43,10 @@ pub fn spawn_error(kind: &str, message: impl AsRef<str>) -> ExecError {
         status: None,
         resets_at: None,
     }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn blank(plan: &Plan, started: Stamp) -> Exec {

@@ -2,16 +2,13 @@
 
 use crate::environment;
 use crate::format::Format;
-use crate::request::Limits;
+use crate::request::Overrides;
 use anyhow::Context;
 use ar_core::config::{PromptMode, Provider};
 use ar_core::paths;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-
-/// The wall time limit of a command without a template.
-const DEFAULT_TIMEOUT: Duration = Duration::from_hours(1);
 
 /// A command with all that it needs but the prompt.
 #[derive(Debug)]
@@ -28,19 +25,30 @@ pub struct Plan {
     pub env: Vec<(OsString, OsString)>,
     /// The child's working directory, absolute.
     pub cwd: PathBuf,
-    /// Wall time limit.
-    pub timeout: Option<Duration>,
-    /// Limit on silence of both streams.
-    pub idle_timeout: Option<Duration>,
+    /// When the run is ended.
+    pub limits: Limits,
     /// How the child reports its run, None for plain text.
     pub format: Option<Format>,
     /// Whether an empty answer is a good one.
     pub allow_empty: bool,
 }
 
+/// When a run is ended.
+#[derive(Debug, Clone, Default)]
+pub struct Limits {
+    /// Wall time.
+    pub timeout: Option<Duration>,
+    /// Silence of both streams.
+    pub idle_timeout: Option<Duration>,
+    /// Bytes that either stream may hold.
+    pub max_output: Option<u64>,
+    /// How long what the child leaves behind may go on.
+    pub linger: Duration,
+}
+
 impl Plan {
     /// The plan of a provider's template.
-    pub fn of_provider(model: &str, provider: &Provider, limits: &Limits) -> anyhow::Result<Self> {
+    pub fn of_provider(model: &str, provider: &Provider, overrides: &Overrides) -> anyhow::Result<Self> {
         let mut env = environment::of_provider(provider)?;
         env.push(("AGENT_RUNNER_MODEL".into(), model.into()));
         env.push(("AGENT_RUNNER_PROVIDER".into(), provider.name.clone().into()));
@@ -50,9 +58,13 @@ impl Plan {
             is_template: true,
             prompt_mode: provider.prompt_mode,
             env,
-            cwd: directory(limits.cwd.as_deref().or(provider.cwd.as_deref()))?,
-            timeout: limit(limits.timeout, provider.timeout),
-            idle_timeout: limit(limits.idle_timeout, provider.idle_timeout),
+            cwd: directory(overrides.cwd.as_deref().or(provider.cwd.as_deref()))?,
+            limits: Limits {
+                timeout: limit(overrides.timeout, provider.timeout),
+                idle_timeout: limit(overrides.idle_timeout, provider.idle_timeout),
+                max_output: provider.max_output,
+                linger: provider.linger,
+            },
             format: Format::choose(
                 provider.output.as_deref(),
                 OsStr::new(&provider.command),
@@ -63,16 +75,20 @@ impl Plan {
     }
 
     /// The plan of a command as it stands, which reads the prompt on standard input.
-    pub fn of_command(command: &OsStr, args: &[OsString], limits: &Limits) -> anyhow::Result<Self> {
+    pub fn of_command(command: &OsStr, args: &[OsString], overrides: &Overrides) -> anyhow::Result<Self> {
         Ok(Self {
             command: command.to_owned(),
             args: args.to_vec(),
             is_template: false,
             prompt_mode: PromptMode::Stdin,
             env: Vec::new(),
-            cwd: directory(limits.cwd.as_deref())?,
-            timeout: limit(limits.timeout, Some(DEFAULT_TIMEOUT)),
-            idle_timeout: limit(limits.idle_timeout, None),
+            cwd: directory(overrides.cwd.as_deref())?,
+            limits: Limits {
+                timeout: limit(overrides.timeout, Some(Provider::DEFAULT_TIMEOUT)),
+                idle_timeout: overrides.idle_timeout.filter(|limit| !limit.is_zero()),
+                max_output: Some(Provider::DEFAULT_MAX_OUTPUT),
+                linger: Provider::DEFAULT_LINGER,
+            },
             format: Format::choose(None, command, args)?,
             allow_empty: false,
         })

@@ -1,7 +1,7 @@
 //! The prompt: where it comes from, and how it becomes a file of the run.
 
 use crate::run_dir::RunDir;
-use crate::signals::Signals;
+use crate::signals::{Signals, poll};
 use anyhow::{Context, bail};
 use ar_core::paths;
 use rustix::event::{PollFd, PollFlags};
@@ -76,12 +76,13 @@ fn spool(to: &mut File, signals: &Signals) -> anyhow::Result<()> {
     loop {
         let mut fds =
             [PollFd::new(&stdin, PollFlags::IN), PollFd::from_borrowed_fd(signals.ending(), PollFlags::IN)];
-        match rustix::event::poll(&mut fds, None) {
-            Err(rustix::io::Errno::INTR) => continue,
-            polled => polled.context("cannot wait for standard input")?,
-        };
-        if !fds[1].revents().is_empty() {
+        poll(&mut fds, None)?;
+        let [input, ending] = fds.map(|fd| fd.revents());
+        if !ending.is_empty() {
             bail!("a signal came before the prompt was read");
+        }
+        if input.is_empty() {
+            continue;
         }
         match stdin.read(&mut buffer).context("cannot read the prompt on standard input")? {
             0 => return Ok(()),

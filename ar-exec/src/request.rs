@@ -1,13 +1,16 @@
 //! What one call of ar-exec asks for: the same prompt and limits for each record.
 
+use crate::child;
 use crate::cli::Cli;
+use crate::family::Family;
 use crate::outcome;
 use crate::plan::Plan;
 use crate::prompt::Prompt;
+use crate::report;
 use crate::run_dir::RunDir;
 use crate::signals::Signals;
 use crate::tee::Tee;
-use crate::{child, report, watch};
+use crate::watch::{self, Watch};
 use anyhow::Context;
 use ar_core::agent::Agent;
 use ar_core::clock::parse_duration;
@@ -30,12 +33,12 @@ pub struct Request {
     agent: Option<String>,
     prompt: Prompt,
     tee: Option<Tee>,
-    limits: Limits,
+    overrides: Overrides,
 }
 
 /// What the command line says in place of the provider's template.
 #[derive(Debug, Default)]
-pub struct Limits {
+pub struct Overrides {
     /// The child's working directory.
     pub cwd: Option<PathBuf>,
     /// Wall time; zero for no limit.
@@ -55,7 +58,7 @@ impl Request {
         };
         let duration =
             |text: Option<String>| text.map(|text| parse_duration(&text).map_err(usage)).transpose();
-        let limits = Limits {
+        let overrides = Overrides {
             cwd: cli.dir,
             timeout: duration(cli.timeout)?,
             idle_timeout: duration(cli.idle_timeout)?,
@@ -68,7 +71,7 @@ impl Request {
             agent: cli.agent,
             prompt,
             tee: cli.tee.as_deref().map(Tee::open).transpose()?,
-            limits,
+            overrides,
         })
     }
 
@@ -88,8 +91,8 @@ impl Request {
         Ok(Box::new(Records { input, seen: false }))
     }
 
-    /// Runs one record's provider, adds `exec` to the record, and gives the run's locked directory.
-    pub fn run(&mut self, record: &mut Record, signals: &Signals) -> anyhow::Result<RunDir> {
+    /// Runs one record's provider and adds `exec` to the record.
+    pub fn run(&mut self, record: &mut Record, signals: &Signals) -> anyhow::Result<Rest> {
         let path = match record.dir() {
             Some(dir) => dir,
             None => paths::run_dir(&paths::state_file(self.state.as_deref())?, record.run()),
@@ -98,9 +101,9 @@ impl Request {
         record.set("dir", dir.path())?;
         let plan = self.plan(record)?;
         self.write_prompt(&dir, signals)?;
-        let exec = self.execute(&plan, record, &dir, signals)?;
+        let (exec, family) = self.execute(&plan, record, &dir, signals)?;
         record.set("exec", exec)?;
-        Ok(dir)
+        Ok(Rest { _dir: dir, family, linger: plan.limits.linger })
     }
 
     fn plan(&self, record: &Record) -> anyhow::Result<Plan> {
@@ -108,9 +111,9 @@ impl Request {
             let model = record.text("model").ok_or_else(|| incomplete("model"))?;
             let pick: Pick = record.get("pick")?.ok_or_else(|| incomplete("pick"))?;
             let model = Model::load(&paths::config_dir(self.config.as_deref())?, model)?;
-            return Plan::of_provider(&model.name, model.provider(&pick.provider)?, &self.limits);
+            return Plan::of_provider(&model.name, model.provider(&pick.provider)?, &self.overrides);
         };
-        Plan::of_command(command, args, &self.limits)
+        Plan::of_command(command, args, &self.overrides)
     }
 
     fn write_prompt(&mut self, dir: &RunDir, signals: &Signals) -> anyhow::Result<()> {
@@ -124,22 +127,45 @@ impl Request {
         Ok(())
     }
 
-    fn execute(&self, plan: &Plan, record: &Record, dir: &RunDir, signals: &Signals) -> anyhow::Result<Exec> {
+    fn execute(
+        &self,
+        plan: &Plan,
+        record: &Record,
+        dir: &RunDir,
+        signals: &Signals,
+    ) -> anyhow::Result<(Exec, Option<Family>)> {
         let streams = child::Streams::create(dir)?;
         let started = Stamp::now()?;
-        let fate = match child::start(plan, record, dir, &streams) {
-            Err(error) => return Ok(outcome::not_started(plan, started, error)),
-            Ok(child) => {
-                let tee = self.tee.as_ref().map(|tee| tee.follow(&dir.stdout())).transpose()?;
-                let fate = watch::Watch::new(child, plan, &streams, signals).wait()?;
-                if let Some(tee) = tee {
-                    tee.finish(signals)?;
-                }
-                fate
-            }
+        let family = match child::start(plan, record, dir, &streams) {
+            Err(error) => return Ok((outcome::not_started(plan, started, error), None)),
+            Ok(family) => family,
         };
+        let tee = self.tee.as_ref().map(|tee| tee.follow(&dir.stdout())).transpose()?;
+        let (fate, family) = Watch::new(family, &plan.limits, dir, &streams, signals)?.wait()?;
+        if let Some(tee) = tee {
+            tee.finish(signals)?;
+        }
         let told = report::read(plan.format, dir)?;
-        Ok(told.into_exec(outcome::ended(plan, started, &fate, &streams)?))
+        Ok((told.into_exec(outcome::ended(plan, started, &fate, &streams)?), Some(family)))
+    }
+}
+
+/// What is to be done about a run once its record is out: until then its directory stays locked, and nobody waits for
+/// what the child left behind.
+#[derive(Debug)]
+pub struct Rest {
+    _dir: RunDir,
+    family: Option<Family>,
+    linger: Duration,
+}
+
+impl Rest {
+    /// Ends what the child left behind.
+    pub fn end(self, signals: &Signals) -> anyhow::Result<()> {
+        match self.family {
+            Some(family) => watch::end_leftover(family, self.linger, signals),
+            None => Ok(()),
+        }
     }
 }
 

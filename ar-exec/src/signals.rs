@@ -1,11 +1,14 @@
 //! The signals that concern a run, each kind a pipe that poll(2) can wait for.
 
 use anyhow::Context;
-use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::io::Errno;
+use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP};
 use std::cell::Cell;
 use std::io::{ErrorKind, Read};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
 /// What ends a run when it is sent to ar-exec.
 const ENDING: [i32; 4] = [SIGINT, SIGTERM, SIGHUP, SIGQUIT];
@@ -15,6 +18,7 @@ const ENDING: [i32; 4] = [SIGINT, SIGTERM, SIGHUP, SIGQUIT];
 pub struct Signals {
     child: UnixStream,
     ending: UnixStream,
+    stopping: UnixStream,
     told_to_end: Cell<bool>,
 }
 
@@ -26,14 +30,18 @@ impl Signals {
     pub fn catch() -> anyhow::Result<Self> {
         let (child, child_writer) = pair()?;
         let (ending, ending_writer) = pair()?;
+        let (stopping, stopping_writer) = pair()?;
         register(SIGCHLD, &child_writer)?;
         for signal in ENDING {
             if signal != SIGHUP || !is_ignored(signal) {
                 register(signal, &ending_writer)?;
             }
         }
-        unblock(&[&[SIGCHLD], &ENDING[..]].concat());
-        Ok(Self { child, ending, told_to_end: Cell::new(false) })
+        if !is_ignored(SIGTSTP) {
+            register(SIGTSTP, &stopping_writer)?;
+        }
+        unblock(&[&[SIGCHLD, SIGTSTP], &ENDING[..]].concat());
+        Ok(Self { child, ending, stopping, told_to_end: Cell::new(false) })
     }
 
     /// Becomes readable when a child ends, stops or goes on.
@@ -44,6 +52,16 @@ impl Signals {
     /// Becomes readable when somebody wants the run ended.
     pub fn ending(&self) -> BorrowedFd<'_> {
         self.ending.as_fd()
+    }
+
+    /// Becomes readable when the terminal wants us stopped.
+    pub fn stopping(&self) -> BorrowedFd<'_> {
+        self.stopping.as_fd()
+    }
+
+    /// Takes what came through [`Self::stopping`], and tells whether anything did.
+    pub fn take_stopping(&self) -> bool {
+        drain(&self.stopping)
     }
 
     /// Empties the pipe of [`Self::child`].
@@ -61,6 +79,24 @@ impl Signals {
     /// Whether anybody has ever wanted a run ended.
     pub fn was_told_to_end(&self) -> bool {
         self.take_ending() || self.told_to_end.get()
+    }
+}
+
+/// Waits until one of the descriptors can be read, or the time is over.
+pub fn sleep(fds: &[BorrowedFd], timeout: Option<Duration>) -> anyhow::Result<()> {
+    let mut fds: Vec<PollFd> = fds.iter().map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN)).collect();
+    poll(&mut fds, timeout)
+}
+
+/// poll(2), for which an interruption is as good as any other reason to return.
+pub fn poll(fds: &mut [PollFd], timeout: Option<Duration>) -> anyhow::Result<()> {
+    let timeout = timeout.map(|duration| Timespec {
+        tv_sec: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: duration.subsec_nanos().into(),
+    });
+    match rustix::event::poll(fds, timeout.as_ref()) {
+        Ok(_) | Err(Errno::INTR) => Ok(()),
+        Err(error) => Err(error).context("cannot wait for anything to happen"),
     }
 }
 

@@ -3,14 +3,14 @@
 //! A thread of its own does the writing, because a stopped terminal or a slow reader may block it for any time, and no
 //! limit of the run may wait for that.
 
+use crate::growth::Growth;
 use crate::prompt::keep_from_child;
-use crate::signals::Signals;
+use crate::signals::{Signals, poll};
 use anyhow::Context;
-use rustix::event::{PollFd, PollFlags, poll};
-use rustix::io::Errno;
+use rustix::event::{PollFd, PollFlags};
 use std::fs::{File, OpenOptions};
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
-use std::os::fd::{AsFd, FromRawFd, OwnedFd};
+use std::os::fd::FromRawFd;
 use std::path::Path;
 use std::thread;
 
@@ -50,7 +50,8 @@ impl Tee {
         let start = || -> io::Result<Following> {
             let (stop, more) = io::pipe()?;
             let (done, finished) = io::pipe()?;
-            let follower = Follower { from: Growing::open(path)?, to: self.0.try_clone()?, stop };
+            let growth = Growth::of(&[path])?;
+            let follower = Follower { from: File::open(path)?, growth, to: self.0.try_clone()?, stop };
             thread::Builder::new().name("tee".to_owned()).spawn(move || {
                 follower.run();
                 drop(finished);
@@ -70,17 +71,17 @@ impl Following {
                 PollFd::new(&self.done, PollFlags::IN),
                 PollFd::from_borrowed_fd(signals.ending(), PollFlags::IN),
             ];
-            match poll(&mut fds, None) {
-                Ok(_) => return Ok(()),
-                Err(Errno::INTR) => {}
-                Err(error) => return Err(error).context("cannot wait for the output to be written"),
+            poll(&mut fds, None)?;
+            if fds.iter().any(|fd| !fd.revents().is_empty()) {
+                return Ok(());
             }
         }
     }
 }
 
 struct Follower {
-    from: Growing,
+    from: File,
+    growth: Growth,
     to: File,
     stop: PipeReader,
 }
@@ -92,9 +93,9 @@ impl Follower {
         let mut buffer = vec![0; 65_536];
         let mut last = false;
         loop {
-            match self.from.file.read(&mut buffer) {
+            match self.from.read(&mut buffer) {
                 Ok(0) if last => return,
-                Ok(0) => last = self.from.wait(&self.stop),
+                Ok(0) => last = self.wait(),
                 Ok(n) => {
                     let written = buffer.get(..n).map(|bytes| self.to.write_all(bytes));
                     if !matches!(written, Some(Ok(()))) {
@@ -108,31 +109,15 @@ impl Follower {
     }
 }
 
-/// A file that grows, and the events that tell when.
-struct Growing {
-    file: File,
-    events: OwnedFd,
-}
-
-#[cfg(target_os = "linux")]
-impl Growing {
-    fn open(path: &Path) -> io::Result<Self> {
-        use rustix::fs::inotify::{CreateFlags, WatchFlags, add_watch, init};
-        let events = init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
-        add_watch(&events, path, WatchFlags::MODIFY)?;
-        Ok(Self { file: File::open(path)?, events })
-    }
-
-    /// Waits until the file has grown, or `stop` closes: then true.
-    fn wait(&self, stop: &PipeReader) -> bool {
-        let mut fds = [PollFd::new(&self.events, PollFlags::IN), PollFd::new(stop, PollFlags::IN)];
-        if poll(&mut fds, None).is_err_and(|error| error != Errno::INTR) {
+impl Follower {
+    /// Waits until the file has grown, or grows no more: then true.
+    fn wait(&self) -> bool {
+        let mut fds = [PollFd::new(&self.growth, PollFlags::IN), PollFd::new(&self.stop, PollFlags::IN)];
+        if poll(&mut fds, None).is_err() {
             return true;
         }
         let stopped = !fds[1].revents().is_empty();
-        let mut events = [0; 4096];
-        // What the events say does not matter, only that they came: the file is read to its end after each.
-        while rustix::io::read(self.events.as_fd(), &mut events).is_ok_and(|n| n > 0) {}
+        self.growth.forget();
         stopped
     }
 }

@@ -110,6 +110,7 @@ fn too_long(size: u64) -> ExecError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::Limits;
     use std::path::PathBuf;
 
     fn plan(mode: PromptMode, args: &[&str]) -> Plan {
@@ -120,8 +121,7 @@ mod tests {
             prompt_mode: mode,
             env: Vec::new(),
             cwd: PathBuf::from("/work"),
-            timeout: None,
-            idle_timeout: None,
+            limits: Limits::default(),
             format: None,
             allow_empty: false,
         }

@@ -1,14 +1,16 @@
-//! Waits for the child: its end, its limits, and whoever wants the run ended. Nothing here sleeps or asks again and again.
+//! Waits for the child: its end, its limits, and whoever wants the run ended. Nothing here asks again and again.
 
-use crate::child::{Child, Streams};
-use crate::plan::Plan;
-use crate::signals::Signals;
+use crate::child::Streams;
+use crate::family::{Ended, Family};
+use crate::growth::Growth;
+use crate::plan::Limits;
+use crate::run_dir::RunDir;
+use crate::signals::{Signals, sleep};
 use anyhow::Context;
 use ar_core::record::End;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags};
 use rustix::fs::{FileType, fstat};
-use rustix::io::Errno;
-use rustix::process::{Signal, WaitOptions, WaitStatus, kill_process_group, wait};
+use rustix::process::{Signal, getpid, kill_process};
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -16,208 +18,179 @@ use std::time::{Duration, Instant, SystemTime};
 
 /// From SIGTERM to SIGKILL.
 const GRACE: Duration = Duration::from_secs(5);
-/// How long what was killed may take to die, before it is left to the system.
-const LAST: Duration = Duration::from_secs(1);
-/// Signals closer together than this are one: timeout(1) and a terminal may both deliver the same one.
-const SECOND_SIGNAL: Duration = Duration::from_millis(250);
+/// The shorter grace of what the child left behind: it had its time to linger.
+const LEFTOVER_GRACE: Duration = Duration::from_secs(1);
+/// How long processes that were about to end anyway may take before they count as left behind.
+const SETTLE: Duration = Duration::from_millis(100);
+/// The pause between two looks at the size of streams that grow all the time.
+const LOOK: Duration = Duration::from_millis(100);
 
-/// How a child ended.
+/// How a run ended.
 #[derive(Debug)]
 pub struct Fate {
     /// What ended the run.
     pub end: End,
-    /// The child's wait status; none where even SIGKILL did not end it.
-    pub status: Option<WaitStatus>,
-    /// Wall time from the child's start to its end.
+    /// The child's own end; none where even SIGKILL did not bring it.
+    pub child: Option<Ended>,
+    /// Wall time from the child's start to the run's end.
     pub elapsed: Duration,
+    /// How many processes the child left behind.
+    pub leftover: u64,
 }
 
 /// The wait for one child.
 pub struct Watch<'a> {
-    child: Child,
+    family: Family,
+    limits: &'a Limits,
     streams: &'a Streams,
     signals: &'a Signals,
-    idle_timeout: Option<Duration>,
     wall_at: Option<Instant>,
     idle_at: Option<Instant>,
     sizes: (u64, u64),
-    ending: Option<Ending>,
-    ended: Option<(WaitStatus, Duration)>,
-    alone: bool,
+    growth: Option<Growth>,
+    look_at: Option<Instant>,
     stdout: io::Stdout,
     has_reader: bool,
 }
 
-/// How far the end of the run has come.
-#[derive(Debug, Clone, Copy)]
-struct Ending {
-    end: End,
-    since: Instant,
-    killed: Option<Instant>,
-}
-
 impl<'a> Watch<'a> {
     /// Starts the clocks.
-    pub fn new(child: Child, plan: &Plan, streams: &'a Streams, signals: &'a Signals) -> Self {
+    pub fn new(
+        family: Family,
+        limits: &'a Limits,
+        dir: &RunDir,
+        streams: &'a Streams,
+        signals: &'a Signals,
+    ) -> anyhow::Result<Self> {
         let stdout = io::stdout();
-        Self {
-            wall_at: plan.timeout.and_then(|limit| child.since.checked_add(limit)),
-            idle_at: plan.idle_timeout.and_then(|limit| child.since.checked_add(limit)),
-            idle_timeout: plan.idle_timeout,
+        let growth = limits.max_output.map(|_| Growth::of(&[&dir.stdout(), &dir.stderr()]));
+        Ok(Self {
+            wall_at: limits.timeout.and_then(|limit| family.since().checked_add(limit)),
+            idle_at: limits.idle_timeout.and_then(|limit| family.since().checked_add(limit)),
             has_reader: is_pipe(stdout.as_fd()),
-            child,
+            growth: growth.transpose().context("cannot watch the child's output")?,
+            look_at: None,
+            sizes: (0, 0),
+            family,
+            limits,
             streams,
             signals,
-            sizes: (0, 0),
-            ending: None,
-            ended: None,
-            alone: false,
             stdout,
-        }
+        })
     }
 
-    /// Waits until the child has ended, and where it was made to, its process group too.
-    pub fn wait(mut self) -> anyhow::Result<Fate> {
-        loop {
-            self.reap()?;
-            if let Some(fate) = self.fate() {
-                if self.ending.is_some() {
-                    // Where orphans do not come to us, the last of the group may have outlived its leader.
-                    self.signal(Signal::KILL);
-                }
-                return Ok(fate);
+    /// Waits until the run is over, and gives the family along with the fate, because some of it may be left.
+    pub fn wait(mut self) -> anyhow::Result<(Fate, Family)> {
+        let end = loop {
+            self.family.reap(self.signals)?;
+            if let Some(ended) = self.family.ended() {
+                break if ended.status.code().is_some() { End::Exit } else { End::Signal };
             }
-            self.check_limits(Instant::now())?;
-            self.sleep()?;
-        }
-    }
-
-    /// The fate, once nothing is left to wait for.
-    fn fate(&self) -> Option<Fate> {
-        let (status, elapsed) = match self.ended {
-            Some((status, elapsed)) => (Some(status), elapsed),
-            None => (None, self.child.since.elapsed()),
+            if let Some(end) = self.reached_limit(Instant::now())? {
+                break self.end(end)?;
+            }
+            if let Some(end) = self.sleep()? {
+                break self.end(end)?;
+            }
         };
-        let end = match self.ending {
-            Some(ending) => {
-                let given_up = ending.killed.is_some_and(|killed| killed.elapsed() >= LAST);
-                let over = status.is_some() && self.alone;
-                (over || given_up).then_some(ending.end)?
-            }
-            None if status?.signaled() => End::Signal,
-            None => End::Exit,
-        };
-        Some(Fate { end, status, elapsed })
+        let child = self.family.ended();
+        let elapsed = child.map_or_else(|| self.family.since().elapsed(), |child| child.elapsed);
+        let leftover = self.leftover()?;
+        Ok((Fate { end, child, elapsed, leftover }, self.family))
     }
 
-    /// Takes the status of every process that has ended, and learns whether any is left.
-    fn reap(&mut self) -> anyhow::Result<()> {
-        self.signals.forget_child();
-        loop {
-            match wait(WaitOptions::NOHANG) {
-                Ok(Some((pid, status))) if pid == self.child.pid => {
-                    self.ended = Some((status, self.child.since.elapsed()));
-                }
-                Ok(Some(_)) | Err(Errno::INTR) => {}
-                Ok(None) => return Ok(()),
-                Err(Errno::CHILD) => {
-                    self.alone = true;
-                    return Ok(());
-                }
-                Err(error) => return Err(error).context("cannot wait for the child"),
+    fn end(&mut self, end: End) -> anyhow::Result<End> {
+        self.family.end(GRACE, self.signals)?;
+        Ok(end)
+    }
+
+    /// How many processes are left once those that were about to end have ended.
+    fn leftover(&mut self) -> anyhow::Result<u64> {
+        let since = Instant::now();
+        while !self.family.is_gone() && since.elapsed() < SETTLE {
+            sleep(&[self.signals.child()], Some(SETTLE.saturating_sub(since.elapsed())))?;
+            self.family.reap(self.signals)?;
+        }
+        self.family.count()
+    }
+
+    fn reached_limit(&mut self, now: Instant) -> anyhow::Result<Option<End>> {
+        if self.wall_at.is_some_and(|at| now >= at) {
+            return Ok(Some(End::Timeout));
+        }
+        if self.idle_at.is_some_and(|at| now >= at) && self.is_silent(now)? {
+            return Ok(Some(End::Idle));
+        }
+        if self.look_at.is_some_and(|at| now >= at) {
+            self.look_at = None;
+            let (stdout, stderr) = self.streams.sizes()?;
+            if self.limits.max_output.is_some_and(|limit| stdout.max(stderr) > limit) {
+                return Ok(Some(End::MaxOutput));
             }
         }
+        Ok(None)
     }
 
-    fn check_limits(&mut self, now: Instant) -> anyhow::Result<()> {
-        match self.ending {
-            Some(Ending { since, killed: None, .. }) if now >= since + GRACE => self.kill(now),
-            None if self.wall_at.is_some_and(|at| now >= at) => self.end(End::Timeout, now),
-            None if self.idle_at.is_some_and(|at| now >= at) => self.check_silence(now)?,
-            Some(_) | None => {}
-        }
-        Ok(())
-    }
-
-    /// Ends the run if nothing came for as long as the limit, or sets the clock to when that can be the case.
-    fn check_silence(&mut self, now: Instant) -> anyhow::Result<()> {
-        let Some(limit) = self.idle_timeout else { return Ok(()) };
+    /// Whether nothing came for as long as the limit; sets the clock to when that can be the case.
+    fn is_silent(&mut self, now: Instant) -> anyhow::Result<bool> {
+        let Some(limit) = self.limits.idle_timeout else { return Ok(false) };
         let sizes = self.streams.sizes()?;
         if sizes == self.sizes {
-            self.end(End::Idle, now);
-            return Ok(());
+            return Ok(true);
         }
         self.sizes = sizes;
         let quiet = [&self.streams.stdout, &self.streams.stderr].map(quiet_for).into_iter().flatten().min();
         self.idle_at = now.checked_add(limit.saturating_sub(quiet.unwrap_or(Duration::ZERO)));
-        Ok(())
+        Ok(false)
     }
 
-    fn end(&mut self, end: End, now: Instant) {
-        self.ending = Some(Ending { end, since: now, killed: None });
-        self.signal(Signal::TERM);
-        // One that is stopped would not take notice before the grace is over.
-        self.signal(Signal::CONT);
-    }
-
-    fn kill(&mut self, now: Instant) {
-        if let Some(ending) = &mut self.ending {
-            ending.killed = Some(now);
-        }
-        self.signal(Signal::KILL);
-    }
-
-    fn signal(&self, signal: Signal) {
-        // The group may be gone by now, which is what is wanted.
-        let _ = kill_process_group(self.child.pid, signal);
-    }
-
-    /// Somebody wants the run ended: politely the first time, at once the second.
-    fn told_to_end(&mut self, now: Instant) {
-        match self.ending {
-            None => self.end(End::Cancelled, now),
-            Some(ending) if ending.killed.is_none() && now >= ending.since + SECOND_SIGNAL => self.kill(now),
-            Some(_) => {}
-        }
-    }
-
-    /// Sleeps until something happens or the next limit is reached.
-    fn sleep(&mut self) -> anyhow::Result<()> {
-        let timeout = self.next_at().map(|at| timespec(at.saturating_duration_since(Instant::now())));
-        let mut fds = vec![
-            PollFd::from_borrowed_fd(self.signals.child(), PollFlags::IN),
-            PollFd::from_borrowed_fd(self.signals.ending(), PollFlags::IN),
-        ];
+    /// Sleeps until something happens or the next limit is reached; gives what ends the run.
+    fn sleep(&mut self) -> anyhow::Result<Option<End>> {
+        let next = [self.wall_at, self.idle_at, self.look_at].into_iter().flatten().min();
+        let mut fds = vec![self.signals.child(), self.signals.ending(), self.signals.stopping()];
+        // Between two looks nothing wakes us, however often the child writes.
+        fds.extend(self.growth.iter().filter(|_| self.look_at.is_none()).map(AsFd::as_fd));
+        let mut fds: Vec<PollFd> =
+            fds.into_iter().map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
         if self.has_reader {
             // Asked for nothing, a pipe still reports that its reader is gone.
             fds.push(PollFd::new(&self.stdout, PollFlags::empty()));
         }
-        match poll(&mut fds, timeout.as_ref()) {
-            Ok(_) | Err(Errno::INTR) => {}
-            Err(error) => return Err(error).context("cannot wait for the child"),
+        crate::signals::poll(&mut fds, next.map(|at| at.saturating_duration_since(Instant::now())))?;
+        let reader_gone = self.has_reader && fds.last().is_some_and(|fd| !fd.revents().is_empty());
+        let grew = self.look_at.is_none() && fds.get(3).is_some_and(|fd| !fd.revents().is_empty());
+        if let Some(growth) = self.growth.as_ref().filter(|_| grew && !reader_gone) {
+            growth.forget();
+            self.look_at = Some(Instant::now() + LOOK);
         }
-        let reader_gone = fds.get(2).is_some_and(|fd| !fd.revents().is_empty());
-        drop(fds);
-        let now = Instant::now();
-        if self.signals.take_ending() {
-            self.told_to_end(now);
+        if self.signals.take_stopping() {
+            self.stop();
         }
-        if reader_gone {
-            self.has_reader = false;
-            if self.ending.is_none() {
-                self.end(End::Cancelled, now);
-            }
-        }
-        Ok(())
+        Ok((reader_gone || self.signals.take_ending()).then_some(End::Cancelled))
     }
 
-    fn next_at(&self) -> Option<Instant> {
-        match self.ending {
-            None => [self.wall_at, self.idle_at].into_iter().flatten().min(),
-            Some(Ending { killed: Some(killed), .. }) => Some(killed + LAST),
-            Some(Ending { since, .. }) => Some(since + GRACE),
+    /// Stops with the run, as a terminal asks for; the clocks stand still until it goes on.
+    fn stop(&mut self) {
+        let since = Instant::now();
+        self.family.signal(Signal::STOP);
+        // It can fail for no reason, and then the run just goes on.
+        let _ = kill_process(getpid(), Signal::STOP);
+        self.family.signal(Signal::CONT);
+        let stopped = since.elapsed();
+        for clock in [&mut self.wall_at, &mut self.idle_at] {
+            *clock = clock.and_then(|at| at.checked_add(stopped));
         }
     }
+}
+
+/// Ends what a child left behind, after it had its time to end by itself. A signal cuts that short.
+pub fn end_leftover(mut family: Family, linger: Duration, signals: &Signals) -> anyhow::Result<()> {
+    let since = Instant::now();
+    while !family.is_gone() && since.elapsed() < linger && !signals.was_told_to_end() {
+        sleep(&[signals.child(), signals.ending()], Some(linger.saturating_sub(since.elapsed())))?;
+        family.reap(signals)?;
+    }
+    if family.is_gone() { Ok(()) } else { family.end(LEFTOVER_GRACE, signals) }
 }
 
 /// How long ago a file was last written to; None where its clock is ahead of ours.
@@ -228,11 +201,4 @@ fn quiet_for(file: &File) -> Option<Duration> {
 fn is_pipe(fd: BorrowedFd) -> bool {
     fstat(fd)
         .is_ok_and(|stat| matches!(FileType::from_raw_mode(stat.st_mode), FileType::Fifo | FileType::Socket))
-}
-
-fn timespec(duration: Duration) -> Timespec {
-    Timespec {
-        tv_sec: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
-        tv_nsec: duration.subsec_nanos().into(),
-    }
 }

@@ -1,6 +1,8 @@
 //! ar-exec through its binary: exit status, both streams, the record and the files of the run.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on is to fail")]
 
+use ar_core::Stamp;
+use ar_core::record::new_id;
 use assert_cmd::Command;
 use serde_json::{Value, json};
 use std::fs::{self, File, Permissions};
@@ -9,12 +11,13 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
-const RUN: &str = "01K9ZXW6N7Q8R9S0T1V2W3X4Y5";
 const NOW: &str = "2026-11-20T10:00:00.000Z";
 
 /// A home directory with a configuration, a directory of fake commands that is first on PATH, and the state.
 struct World {
     home: TempDir,
+    /// The id of the run: another in each test, because whatever carries the mark of a run is ended with it.
+    run: String,
 }
 
 impl World {
@@ -23,7 +26,7 @@ impl World {
         for dir in ["bin", "config/models", "config/agents", "state"] {
             fs::create_dir_all(home.path().join(dir)).unwrap();
         }
-        Self { home }
+        Self { home, run: new_id(Stamp(0)).unwrap() }
     }
 
     fn path(&self, below: &str) -> PathBuf {
@@ -66,7 +69,7 @@ impl World {
 
     /// Runs ar-exec on the record and gives what it printed.
     fn run(&self, args: &[&str]) -> Value {
-        self.run_with(args, &record())
+        self.run_with(args, &self.record())
     }
 
     fn run_with(&self, args: &[&str], input: &str) -> Value {
@@ -74,18 +77,42 @@ impl World {
         serde_json::from_slice(&assert.get_output().stdout).unwrap()
     }
 
-    fn of_run(&self, file: &str) -> Vec<u8> {
-        fs::read(self.path(&format!("state/runs/{RUN}/{file}"))).unwrap()
+    /// How many processes wrote their ids to the file `pids`, and how many of them live.
+    fn live_pids(&self) -> (usize, usize) {
+        let pids = fs::read_to_string(self.path("pids")).unwrap();
+        let is_alive = |pid: &&str| {
+            fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
+        };
+        (pids.lines().count(), pids.lines().filter(is_alive).count())
     }
-}
 
-fn record() -> String {
-    let record = json!({
-        "v": 1, "run": RUN, "call": RUN, "attempt": 1, "model": "m",
-        "pick": {"provider": "cli", "account": "cli", "at": NOW, "lease_until": NOW, "probe": false, "reason": "first"},
-        "theirs": {"keep": [1, 2.50]},
-    });
-    format!("{record}\n")
+    fn spawn(&self, args: &[&str]) -> std::process::Child {
+        std::process::Command::new(env!("CARGO_BIN_EXE_ar-exec"))
+            .args(args)
+            .env_clear()
+            .envs(self.vars())
+            .current_dir(self.home.path())
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap()
+    }
+
+    /// A record of ar-pick.
+    fn record(&self) -> String {
+        let pick = json!({
+            "provider": "cli", "account": "cli", "at": NOW, "lease_until": NOW, "probe": false, "reason": "first",
+        });
+        let record = json!({
+            "v": 1, "run": self.run, "call": self.run, "attempt": 1, "model": "m", "pick": pick,
+            "theirs": {"keep": [1, 2.50]},
+        });
+        format!("{record}\n")
+    }
+
+    fn of_run(&self, file: &str) -> Vec<u8> {
+        fs::read(self.path(&format!("state/runs/{}/{file}", self.run))).unwrap()
+    }
 }
 
 fn mode(path: &Path) -> u32 {
@@ -98,14 +125,19 @@ fn the_record_tells_how_the_run_went_and_keeps_what_it_does_not_know() {
     world.provider("args = ['-x']", "cat; echo \"args: $*\" >&2; exit 3");
     let record = world.run(&["a prompt", "of words"]);
     assert_eq!(record["theirs"], json!({"keep": [1, 2.50]}));
-    let dir = world.path(&format!("state/runs/{RUN}"));
+    let dir = world.path(&format!("state/runs/{}", world.run));
     assert_eq!(record["dir"], json!(dir));
     let mut exec = record["exec"].clone();
     assert!(exec["elapsed_ms"].as_u64().unwrap() < 60_000);
-    exec["elapsed_ms"] = json!(0);
+    for measured in ["elapsed_ms", "cpu_ms", "peak_memory_bytes"] {
+        assert!(exec[measured].is_u64(), "{measured}");
+        exec[measured] = json!(0);
+    }
     let expected = json!({
         "argv0": "cli", "started": NOW, "elapsed_ms": 0, "end": "exit", "exit_code": 3, "signal": null,
-        "stdout_bytes": 17, "stderr_bytes": 9, "session": null, "usage": null, "turns": null, "tool_calls": null, "error": null,
+        "stdout_bytes": 17, "stderr_bytes": 9, "session": null, "usage": null, "turns": null, "tool_calls": null,
+        "error": null,
+        "cpu_ms": 0, "peak_memory_bytes": 0,
     });
     assert_eq!(exec, expected);
     assert_eq!(world.of_run("prompt"), b"a prompt of words");
@@ -138,8 +170,10 @@ fn without_a_record_on_standard_input_the_failure_rides_the_pipe() {
 #[test]
 fn a_record_with_an_error_passes_through_untouched() {
     let world = World::new();
-    let line =
-        format!(r#"{{"v":1,"run":"{RUN}","error":{{"tool":"ar-pick","message":"all cool","code":75}}}}"#);
+    let line = format!(
+        r#"{{"v":1,"run":"{}","error":{{"tool":"ar-pick","message":"all cool","code":75}}}}"#,
+        world.run
+    );
     let line = line + "\n";
     world.exec(&["hi"]).write_stdin(line.clone()).assert().code(0).stdout(line).stderr("");
     assert!(!world.path("state/runs").exists());
@@ -150,12 +184,12 @@ fn several_records_are_run_with_the_same_prompt() {
     let world = World::new();
     world.provider("", "cat");
     world.file("config/agents/a.md", "Be brief.\n");
-    let second = record().replace(RUN, "01K9ZXW6N7Q8R9S0T1V2W3X4Y6");
-    world.file("records", record() + &second);
+    let second = new_id(Stamp(1)).unwrap();
+    world.file("records", world.record() + &world.record().replace(&world.run, &second));
     let mut command = world.exec(&["-a", "a", "-f", "/dev/fd/0", "--record", "records"]);
     let assert = command.write_stdin("from a pipe\n").assert().code(0).stderr("");
     assert_eq!(assert.get_output().stdout.split(|byte| *byte == b'\n').count(), 3);
-    for run in [RUN, "01K9ZXW6N7Q8R9S0T1V2W3X4Y6"] {
+    for run in [&world.run, &second] {
         let answer = fs::read_to_string(world.path(&format!("state/runs/{run}/answer"))).unwrap();
         assert_eq!(answer, "Be brief.\n\nfrom a pipe\n");
     }
@@ -215,8 +249,8 @@ fn placeholders_reach_the_child_as_whole_arguments() {
         "for a; do echo \"[$a]\"; done; cat",
     );
     world.run(&["it's $HOME", "*"]);
-    let home = world.home.path().display();
-    let expected = format!("[{home}]\n[--p=it's $HOME *]\n[{home}/state/runs/{RUN}/prompt]\n[$(id)]\n");
+    let (home, run) = (world.home.path().display(), &world.run);
+    let expected = format!("[{home}]\n[--p=it's $HOME *]\n[{home}/state/runs/{run}/prompt]\n[$(id)]\n");
     assert_eq!(String::from_utf8(world.of_run("answer")).unwrap(), expected);
 }
 
@@ -229,8 +263,8 @@ fn the_child_is_told_its_run_and_gets_the_template_s_environment() {
         "echo \"$A|$B|$AGENT_RUNNER_RUN|$AGENT_RUNNER_CALL|$AGENT_RUNNER_MODEL|$AGENT_RUNNER_PROVIDER\"; pwd",
     );
     world.run(&["hi"]);
-    let bin = world.path("bin");
-    let expected = format!("from env|quoted|{RUN}|{RUN}|m|cli\n{}\n", bin.display());
+    let (bin, run) = (world.path("bin"), &world.run);
+    let expected = format!("from env|quoted|{run}|{run}|m|cli\n{}\n", bin.display());
     assert_eq!(String::from_utf8(world.of_run("answer")).unwrap(), expected);
     world.run(&["-p", "config", "hi"]);
     assert!(world.of_run("answer").ends_with(format!("{}\n", world.path("config").display()).as_bytes()));
@@ -285,7 +319,7 @@ fn our_own_trouble_is_an_error_record() {
         if args[0] != "hi" {
             world.provider("", "true");
         }
-        let assert = world.exec(args).write_stdin(record()).assert().code(2);
+        let assert = world.exec(args).write_stdin(world.record()).assert().code(2);
         let output = assert.get_output();
         let record: Value = serde_json::from_slice(&output.stdout).unwrap();
         let said = record["error"]["message"].as_str().unwrap();
@@ -302,6 +336,62 @@ fn a_run_that_passes_its_time_is_ended_with_its_group() {
     let exec = world.run(&["--timeout", "1", "hi"])["exec"].clone();
     assert_eq!((&exec["end"], &exec["signal"]), (&json!("timeout"), &json!(15)));
     assert_eq!(world.of_run("answer"), b"started\n");
+}
+
+#[test]
+fn what_leaves_its_group_is_ended_with_the_run() {
+    let world = World::new();
+    world.provider(
+        "timeout = 1",
+        "trap '' TERM
+         setsid sh -c 'trap \"\" TERM; echo $$ >>pids; while :; do sleep 1; done' &
+         (setsid sh -c 'echo $$ >>pids; sleep 60 & kill -STOP $$' &) &
+         env -i setsid sh -c 'echo $$ >>pids; exec sleep 60' &
+         sleep 60",
+    );
+    let exec = world.run(&["hi"])["exec"].clone();
+    assert_eq!((&exec["end"], &exec["signal"]), (&json!("timeout"), &json!(9)));
+    assert_eq!(world.live_pids(), (3, 0));
+}
+
+#[test]
+fn what_the_child_leaves_behind_does_not_hold_up_its_record() {
+    let world = World::new();
+    world.provider(
+        "linger = '1s'",
+        "setsid sh -c 'trap \"\" TERM; echo $$ >>pids; sleep 60' & echo done; sleep 0.2",
+    );
+    let exec = world.run(&["hi"])["exec"].clone();
+    assert_eq!((&exec["end"], &exec["exit_code"]), (&json!("exit"), &json!(0)));
+    assert!(exec["leftover"].as_u64() >= Some(1), "{exec}");
+    assert!(exec["elapsed_ms"].as_u64() < Some(10_000), "{exec}");
+    assert_eq!(world.live_pids(), (1, 0));
+}
+
+#[test]
+fn a_child_that_is_killed_dies_with_ar_exec() {
+    let world = World::new();
+    world.provider("", "echo $$ >>pids; exec sleep 60");
+    world.file("record", world.record());
+    let mut child = world.spawn(&["--record", "record", "hi"]);
+    while !world.path("pids").exists() {
+        std::thread::yield_now();
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    while world.live_pids() != (1, 0) {
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn more_output_than_the_limit_ends_the_run_and_is_kept() {
+    let world = World::new();
+    world.provider("max_output = '1 MB'", "cat /dev/zero");
+    let exec = world.run(&["hi"])["exec"].clone();
+    assert_eq!(exec["end"], "max_output");
+    assert!(exec["stdout_bytes"].as_u64() > Some(1_000_000), "{exec}");
+    assert_eq!(exec["stdout_bytes"], world.of_run("answer").len());
 }
 
 #[test]
@@ -329,7 +419,7 @@ fn the_output_is_teed_to_a_file_and_a_descriptor_before_the_record_is_printed() 
     world.provider("", "cat; seq 100000");
     world.run(&["--tee", "copy", "hi"]);
     assert_eq!(fs::read(world.path("copy")).unwrap(), world.of_run("stdout"));
-    let assert = world.exec(&["--tee", "2", "hi"]).write_stdin(record()).assert().code(0);
+    let assert = world.exec(&["--tee", "2", "hi"]).write_stdin(world.record()).assert().code(0);
     assert_eq!(assert.get_output().stderr, world.of_run("stdout"));
 }
 
@@ -345,12 +435,12 @@ fn a_tee_that_cannot_be_written_to_does_not_touch_the_run() {
 fn a_second_ar_exec_keeps_out_of_a_live_run() {
     let world = World::new();
     world.provider("", "true");
-    let dir = world.path(&format!("state/runs/{RUN}"));
+    let dir = world.path(&format!("state/runs/{}", world.run));
     fs::create_dir_all(&dir).unwrap();
     let lock = File::create(dir.join("lock")).unwrap();
     lock.lock().unwrap();
     let message = format!("ar-exec: another ar-exec is at work in '{}'\n", dir.display());
-    world.exec(&["hi"]).write_stdin(record()).assert().code(2).stderr(message);
+    world.exec(&["hi"]).write_stdin(world.record()).assert().code(2).stderr(message);
 }
 
 #[test]
@@ -361,16 +451,8 @@ fn a_signal_cancels_the_run_and_the_record_is_still_printed() {
         let body =
             if twice { "trap '' TERM; echo $$; while :; do sleep 1; done" } else { "echo $$; sleep 60" };
         world.provider("", body);
-        world.file("record", record());
-        let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_ar-exec"))
-            .args(["--record", "record", "--tee", "2", "hi"])
-            .env_clear()
-            .envs(world.vars())
-            .current_dir(world.home.path())
-            .stdout(std::process::Stdio::piped())
-            .stderr(std::process::Stdio::piped())
-            .spawn()
-            .unwrap();
+        world.file("record", world.record());
+        let mut child = world.spawn(&["--record", "record", "--tee", "2", "hi"]);
         let mut line = [0; 1];
         child.stderr.as_mut().unwrap().read_exact(&mut line).unwrap();
         let send =
@@ -392,15 +474,8 @@ fn a_signal_cancels_the_run_and_the_record_is_still_printed() {
 fn without_a_reader_for_its_record_the_run_ends() {
     let world = World::new();
     world.provider("", "echo $$; exec sleep 60");
-    world.file("record", record());
-    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_ar-exec"))
-        .args(["--record", "record", "hi"])
-        .env_clear()
-        .envs(world.vars())
-        .current_dir(world.home.path())
-        .stdout(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
+    world.file("record", world.record());
+    let mut child = world.spawn(&["--record", "record", "hi"]);
     drop(child.stdout.take());
     assert_eq!(child.wait().unwrap().code(), Some(0));
 }

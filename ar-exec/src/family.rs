@@ -1,0 +1,157 @@
+//! The child and all that descends from it: signalled together, reaped together, ended together.
+
+use crate::signals::{Signals, sleep};
+use anyhow::Context;
+use ar_core::processes;
+use rustix::process::{Pid, Signal, getpid, kill_process_group};
+use std::io;
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
+use std::time::{Duration, Instant};
+
+/// How long what was killed may take to die, before it is left to the system.
+const LAST: Duration = Duration::from_secs(2);
+/// The pause between two looks for what was forked meanwhile, while all is being killed.
+const AGAIN: Duration = Duration::from_millis(20);
+/// Signals closer together than this are one: timeout(1) and a terminal may both deliver the same one.
+const SECOND_SIGNAL: Duration = Duration::from_millis(250);
+
+/// The processes of a run.
+#[derive(Debug)]
+pub struct Family {
+    run: String,
+    leader: Pid,
+    since: Instant,
+    ended: Option<Ended>,
+    alone: bool,
+}
+
+/// The end of the child itself.
+#[derive(Debug, Clone, Copy)]
+pub struct Ended {
+    /// Its wait status.
+    pub status: ExitStatus,
+    /// Wall time from its start.
+    pub elapsed: Duration,
+    /// Processor time of it and of those that it waited for.
+    pub cpu: Duration,
+    /// The most memory that one of these ever held, in bytes.
+    pub peak_memory: u64,
+}
+
+impl Family {
+    /// The family of a child that was just started for a run.
+    pub fn of(run: &str, leader: Pid, since: Instant) -> Self {
+        Self { run: run.to_owned(), leader, since, ended: None, alone: false }
+    }
+
+    /// When the child was started.
+    pub fn since(&self) -> Instant {
+        self.since
+    }
+
+    /// The child's end, once it has come.
+    pub fn ended(&self) -> Option<Ended> {
+        self.ended
+    }
+
+    /// Whether nothing of the family is left. Where orphans do not come to us, this is a guess.
+    pub fn is_gone(&self) -> bool {
+        self.alone
+    }
+
+    /// How many processes are left.
+    pub fn count(&self) -> anyhow::Result<u64> {
+        if self.alone {
+            return Ok(0);
+        }
+        Ok(processes::count(&self.run, Some(getpid()))? as u64)
+    }
+
+    /// Takes the status of every process that has ended, and learns whether any is left.
+    pub fn reap(&mut self, signals: &Signals) -> anyhow::Result<()> {
+        signals.forget_child();
+        while let Some((pid, ended)) = self.reap_one()? {
+            if pid == self.leader.as_raw_nonzero().get() {
+                self.ended = Some(ended);
+            }
+        }
+        Ok(())
+    }
+
+    #[allow(unsafe_code, reason = "only wait4 tells what a process has used")]
+    fn reap_one(&mut self) -> anyhow::Result<Option<(i32, Ended)>> {
+        let mut status = 0;
+        // SAFETY: rusage is plain numbers, for which zeros are valid, and wait4 writes to the two places it is given.
+        let (pid, usage) = unsafe {
+            let mut usage: libc::rusage = std::mem::zeroed();
+            (libc::wait4(-1, &raw mut status, libc::WNOHANG, &raw mut usage), usage)
+        };
+        if pid < 0 {
+            let error = io::Error::last_os_error();
+            self.alone = error.raw_os_error() == Some(libc::ECHILD);
+            return if self.alone { Ok(None) } else { Err(error).context("cannot wait for the child") };
+        }
+        let ended = Ended {
+            status: ExitStatus::from_raw(status),
+            elapsed: self.since.elapsed(),
+            cpu: duration(usage.ru_utime) + duration(usage.ru_stime),
+            peak_memory: peak_memory(&usage),
+        };
+        Ok((pid > 0).then_some((pid, ended)))
+    }
+
+    /// Sends a signal to all of the family.
+    pub fn signal(&self, signal: Signal) {
+        let reached = processes::signal(&self.run, Some(getpid()), signal);
+        if signal == Signal::KILL || !matches!(reached, Ok(count) if count > 0) {
+            // The group may be gone by now, which is what is wanted.
+            let _ = kill_process_group(self.leader, signal);
+        }
+    }
+
+    /// Asks all of the family to end, and kills what is left after `grace`, or when a signal comes that is not the one
+    /// that led here.
+    pub fn end(&mut self, grace: Duration, signals: &Signals) -> anyhow::Result<()> {
+        let asked = Instant::now();
+        self.signal(Signal::TERM);
+        // One that is stopped would not take notice before the grace is over.
+        self.signal(Signal::CONT);
+        while !self.is_over() && asked.elapsed() < grace {
+            sleep(&[signals.child(), signals.ending()], Some(grace.saturating_sub(asked.elapsed())))?;
+            if signals.take_ending() && asked.elapsed() >= SECOND_SIGNAL {
+                break;
+            }
+            self.reap(signals)?;
+        }
+        self.kill(signals)
+    }
+
+    /// Kills all of the family, however fast it forks.
+    fn kill(&mut self, signals: &Signals) -> anyhow::Result<()> {
+        let since = Instant::now();
+        while !self.is_over() && since.elapsed() < LAST {
+            self.signal(Signal::KILL);
+            sleep(&[signals.child()], Some(AGAIN))?;
+            self.reap(signals)?;
+        }
+        // Where orphans do not come to us, the last of the group may have outlived its leader.
+        let _ = kill_process_group(self.leader, Signal::KILL);
+        Ok(())
+    }
+
+    fn is_over(&self) -> bool {
+        self.ended.is_some() && self.alone
+    }
+}
+
+fn duration(time: libc::timeval) -> Duration {
+    let micros = i128::from(time.tv_sec) * 1_000_000 + i128::from(time.tv_usec);
+    Duration::from_micros(u64::try_from(micros).unwrap_or(0))
+}
+
+fn peak_memory(usage: &libc::rusage) -> u64 {
+    // Linux counts in KiB, the BSD family in bytes.
+    let unit = if cfg!(target_os = "macos") { 1 } else { 1024 };
+    u64::try_from(usage.ru_maxrss).unwrap_or(0).saturating_mul(unit)
+}
