@@ -88,6 +88,9 @@ pub enum Verb {
         dry_run: bool,
     },
 
+    /// Send a tiny prompt through every provider of a model and tell what to do about those that fail
+    Test(Trial),
+
     /// Print where the configuration, the state database and the runs' directories are
     Path {
         /// Print this one alone
@@ -177,6 +180,34 @@ pub struct NewProvider {
     /// Its arguments
     #[arg(last = true, value_name = "ARGS")]
     pub args: Vec<String>,
+}
+
+/// What `test` tests, and how.
+#[derive(Debug, Args)]
+pub struct Trial {
+    /// The model (default: 'model' in config.toml, or the only one)
+    #[arg(value_name = "MODEL")]
+    pub model: Option<String>,
+
+    /// Test this provider alone
+    #[arg(long, value_name = "PROVIDER")]
+    pub provider: Option<String>,
+
+    /// Test the providers of all models
+    #[arg(long, conflicts_with = "model")]
+    pub all: bool,
+
+    /// Send this prompt
+    #[arg(long, value_name = "TEXT", default_value = "Reply with the single word: ok")]
+    pub prompt: String,
+
+    /// Give up on a provider after this time
+    #[arg(long, value_name = "TIME", default_value = "2m")]
+    pub timeout: String,
+
+    /// Print one JSON object a line for each provider
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// A place that `path` can print.

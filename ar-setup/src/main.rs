@@ -1,5 +1,6 @@
 //! `ar-setup`: from the agents on this machine to a configuration that works, and its care.
 
+mod advice;
 mod cache;
 mod change;
 mod check;
@@ -15,13 +16,16 @@ mod known;
 mod login;
 mod names;
 mod path;
+mod pipeline;
 mod places;
 mod pool;
 mod probe;
+mod trial;
 
 use ar_core::{exit, paths};
 use clap::Parser;
 use cli::{Cli, Verb};
+use pipeline::Ground;
 use std::io;
 use std::process::ExitCode;
 
@@ -44,6 +48,10 @@ fn run() -> anyhow::Result<ExitCode> {
         Verb::Rename { old, new, dry_run } => edit::rename(&dir, &old, &new, dry_run, &mut out),
         Verb::Set { key, value, unset: _, dry_run } => {
             edit::set(&dir, &key, value.as_deref(), dry_run, &mut out)
+        }
+        Verb::Test(trial) => {
+            let state = paths::state_file(cli.state.as_deref())?;
+            trial::run(&Ground { config: dir, state }, &trial, &mut out)
         }
         Verb::Path { which, json } => {
             path::run(&dir, &paths::state_file(cli.state.as_deref())?, which, json, &mut out)
