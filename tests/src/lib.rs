@@ -26,7 +26,9 @@ mod run;
 
 pub use home::Home;
 pub use run::Run;
+pub use rustix::process::Signal;
 
+use rustix::process::{Pid, kill_process, kill_process_group};
 use std::env;
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
@@ -48,6 +50,21 @@ pub fn tools_dir() -> PathBuf {
 /// The root of the source tree.
 pub fn source_dir() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_path_buf()
+}
+
+/// Says that a test is skipped, and why.
+#[allow(clippy::print_stderr, reason = "the test harness prints standard error of a test")]
+pub fn skip(reason: &str) {
+    eprintln!("skipped: {reason}");
+}
+
+/// Sends a signal to a process, or to a process group where `pid` is negative.
+pub fn kill(pid: i32, signal: Signal) {
+    let sent = match Pid::from_raw(pid.abs()).unwrap() {
+        group if pid < 0 => kill_process_group(group, signal),
+        process => kill_process(process, signal),
+    };
+    sent.unwrap();
 }
 
 /// Waits until `done` holds; fails the test when it does not come true within half a minute.

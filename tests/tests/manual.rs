@@ -1,5 +1,7 @@
 //! What the manual pages say of files and records, compared with the sources that read them.
 
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
 use ar_tests::source_dir;
 use std::collections::BTreeSet;
 use std::fs;
