@@ -2,6 +2,8 @@
 
 use clap::{Command, CommandFactory};
 
+#[path = "../../ar-diagnose/src/cli.rs"]
+mod diagnose;
 #[path = "../../ar-exec/src/cli.rs"]
 mod exec;
 #[path = "../../ar-log/src/cli.rs"]
@@ -20,7 +22,8 @@ const BUILT_IN: [(&str, &str); 2] =
 /// A tool: the name of its manual page, its verb, and its command line.
 struct Tool(&'static str, &'static str, fn() -> Command);
 
-const TOOLS: [Tool; 5] = [
+const TOOLS: [Tool; 6] = [
+    Tool("ar-diagnose", "diagnose", diagnose::Cli::command),
     Tool("ar-exec", "exec", exec::Cli::command),
     Tool("ar-log", "log", log::Cli::command),
     Tool("ar-pick", "pick", pick::Cli::command),

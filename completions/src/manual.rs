@@ -39,6 +39,14 @@ fn every_synopsis_has_the_options_of_its_tool() {
     }
 }
 
+#[test]
+fn the_manual_of_ar_has_every_verb() {
+    let mut verbs: Vec<String> =
+        commands::ar().get_subcommands().map(|verb| verb.get_name().to_owned()).collect();
+    verbs.sort();
+    assert_eq!(verbs_in(&page("ar")), verbs);
+}
+
 fn page(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../man/{name}.1"));
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("cannot read '{}': {error}", path.display()))
