@@ -8,7 +8,6 @@ use crate::run_dir::RunDir;
 use crate::template::{self, Places};
 use anyhow::Context;
 use ar_core::config::PromptMode;
-use ar_core::processes::RUN_VARIABLE;
 use ar_core::record::ExecError;
 use ar_core::{Record, paths};
 use rustix::fs::{Access, access};
@@ -56,8 +55,7 @@ pub fn start(plan: &Plan, record: &Record, dir: &RunDir, streams: &Streams) -> R
     let prompt_file = dir.prompt();
     let places = Places { prompt_file: &prompt_file, session: "", cwd: &plan.cwd };
     let args = template::arguments(plan, places)?;
-    let path = plan.env.iter().rev().find(|(name, _)| name == "PATH").map(|(_, value)| value.as_os_str());
-    let program = command::resolve(&plan.command, path, &plan.cwd)?;
+    let program = command::resolve(&plan.command, plan.environment.get("PATH"), &plan.cwd)?;
     let stdin = match plan.prompt_mode {
         PromptMode::Stdin => prompt_file.as_path(),
         PromptMode::Arg | PromptMode::File => Path::new("/dev/null"),
@@ -66,13 +64,14 @@ pub fn start(plan: &Plan, record: &Record, dir: &RunDir, streams: &Streams) -> R
     command
         .arg0(&plan.command)
         .args(args)
-        .envs(plan.env.iter().map(|(name, value)| (name, value)))
-        .env(RUN_VARIABLE, record.run())
-        .env("AGENT_RUNNER_CALL", record.call())
         .current_dir(&plan.cwd)
         .stdin(open(stdin)?)
         .stdout(duplicate(&streams.stdout)?)
         .stderr(duplicate(&streams.stderr)?);
+    for name in &plan.environment.unset {
+        command.env_remove(name);
+    }
+    command.envs(plan.environment.set.iter().map(|(name, value)| (name, value)));
     detach(&mut command);
     adopt_orphans().map_err(|error| failed(&plan.command, &error))?;
     let since = Instant::now();

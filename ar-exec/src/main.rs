@@ -3,6 +3,8 @@
 mod child;
 mod cli;
 mod command;
+mod env_command;
+mod env_file;
 mod environment;
 mod family;
 mod format;
@@ -10,6 +12,7 @@ mod growth;
 mod outcome;
 mod plan;
 mod prompt;
+mod redact;
 mod report;
 mod request;
 mod run_dir;

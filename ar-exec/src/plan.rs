@@ -1,8 +1,9 @@
 //! What is to be run, taken from a provider's template or from the command line.
 
-use crate::environment;
+use crate::environment::Environment;
 use crate::format::Format;
 use crate::request::Overrides;
+use crate::signals::Signals;
 use anyhow::Context;
 use ar_core::config::{PromptMode, Provider};
 use ar_core::paths;
@@ -21,8 +22,8 @@ pub struct Plan {
     pub is_template: bool,
     /// How the prompt reaches the child.
     pub prompt_mode: PromptMode,
-    /// Variables added to the child's environment.
-    pub env: Vec<(OsString, OsString)>,
+    /// The child's environment.
+    pub environment: Environment,
     /// The child's working directory, absolute.
     pub cwd: PathBuf,
     /// When the run is ended.
@@ -48,16 +49,18 @@ pub struct Limits {
 
 impl Plan {
     /// The plan of a provider's template.
-    pub fn of_provider(model: &str, provider: &Provider, overrides: &Overrides) -> anyhow::Result<Self> {
-        let mut env = environment::of_provider(provider)?;
-        env.push(("AGENT_RUNNER_MODEL".into(), model.into()));
-        env.push(("AGENT_RUNNER_PROVIDER".into(), provider.name.clone().into()));
+    pub fn of_provider(
+        model: &str,
+        provider: &Provider,
+        overrides: &Overrides,
+        signals: &Signals,
+    ) -> anyhow::Result<Self> {
         Ok(Self {
             command: provider.command.clone().into(),
             args: provider.args.iter().map(OsString::from).collect(),
             is_template: true,
             prompt_mode: provider.prompt_mode,
-            env,
+            environment: Environment::of_provider(model, provider, signals)?,
             cwd: directory(overrides.cwd.as_deref().or(provider.cwd.as_deref()))?,
             limits: Limits {
                 timeout: limit(overrides.timeout, provider.timeout),
@@ -81,7 +84,7 @@ impl Plan {
             args: args.to_vec(),
             is_template: false,
             prompt_mode: PromptMode::Stdin,
-            env: Vec::new(),
+            environment: Environment::plain(false),
             cwd: directory(overrides.cwd.as_deref())?,
             limits: Limits {
                 timeout: limit(overrides.timeout, Some(Provider::DEFAULT_TIMEOUT)),

@@ -10,7 +10,7 @@ use crate::report;
 use crate::run_dir::RunDir;
 use crate::signals::Signals;
 use crate::tee::Tee;
-use crate::watch::{self, Watch};
+use crate::watch::{self, Fate, Watch};
 use anyhow::Context;
 use ar_core::agent::Agent;
 use ar_core::clock::parse_duration;
@@ -99,19 +99,20 @@ impl Request {
         };
         let dir = RunDir::create(path)?;
         record.set("dir", dir.path())?;
-        let plan = self.plan(record)?;
+        let mut plan = self.plan(record, signals)?;
+        plan.environment.enter(record)?;
         self.write_prompt(&dir, signals)?;
         let (exec, family) = self.execute(&plan, record, &dir, signals)?;
         record.set("exec", exec)?;
         Ok(Rest { _dir: dir, family, linger: plan.limits.linger })
     }
 
-    fn plan(&self, record: &Record) -> anyhow::Result<Plan> {
+    fn plan(&self, record: &Record, signals: &Signals) -> anyhow::Result<Plan> {
         let Some((command, args)) = self.command.split_first() else {
             let model = record.text("model").ok_or_else(|| incomplete("model"))?;
             let pick: Pick = record.get("pick")?.ok_or_else(|| incomplete("pick"))?;
             let model = Model::load(&paths::config_dir(self.config.as_deref())?, model)?;
-            return Plan::of_provider(&model.name, model.provider(&pick.provider)?, &self.overrides);
+            return Plan::of_provider(&model.name, model.provider(&pick.provider)?, &self.overrides, signals);
         };
         Plan::of_command(command, args, &self.overrides)
     }
@@ -145,9 +146,18 @@ impl Request {
         if let Some(tee) = tee {
             tee.finish(signals)?;
         }
+        redact(plan, dir, &fate)?;
         let told = report::read(plan.format, dir)?;
         Ok((told.into_exec(outcome::ended(plan, started, &fate, &streams)?), Some(family)))
     }
+}
+
+/// Keeps secrets out of the files. What may be the answer stays as it is.
+fn redact(plan: &Plan, dir: &RunDir, fate: &Fate) -> anyhow::Result<()> {
+    let secrets = &plan.environment.secrets;
+    secrets.redact_file(&dir.stderr())?;
+    let is_answer = plan.format.is_none() && fate.child.is_some_and(|child| child.status.success());
+    if is_answer { Ok(()) } else { secrets.redact_file(&dir.stdout()) }
 }
 
 /// What is to be done about a run once its record is out: until then its directory stays locked, and nobody waits for

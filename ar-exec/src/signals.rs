@@ -88,6 +88,12 @@ pub fn sleep(fds: &[BorrowedFd], timeout: Option<Duration>) -> anyhow::Result<()
     poll(&mut fds, timeout)
 }
 
+/// Whether something can be read now.
+pub fn is_readable(fd: BorrowedFd) -> bool {
+    let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::IN)];
+    poll(&mut fds, Some(Duration::ZERO)).is_ok() && fds.iter().any(|fd| !fd.revents().is_empty())
+}
+
 /// poll(2), for which an interruption is as good as any other reason to return.
 pub fn poll(fds: &mut [PollFd], timeout: Option<Duration>) -> anyhow::Result<()> {
     let timeout = timeout.map(|duration| Timespec {

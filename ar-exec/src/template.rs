@@ -110,6 +110,7 @@ fn too_long(size: u64) -> ExecError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::environment::Environment;
     use crate::plan::Limits;
     use std::path::PathBuf;
 
@@ -119,7 +120,7 @@ mod tests {
             args: args.iter().map(OsString::from).collect(),
             is_template: true,
             prompt_mode: mode,
-            env: Vec::new(),
+            environment: Environment::default(),
             cwd: PathBuf::from("/work"),
             limits: Limits::default(),
             format: None,

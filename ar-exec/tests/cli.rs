@@ -38,6 +38,11 @@ impl World {
         self.path(below)
     }
 
+    /// A file that nobody else can read.
+    fn secret(&self, below: &str, content: &str) {
+        fs::set_permissions(self.file(below, content), Permissions::from_mode(0o600)).unwrap();
+    }
+
     /// A fake command: the body of an sh script.
     fn script(&self, name: &str, body: &str) {
         let file = self.file(&format!("bin/{name}"), format!("#!/bin/sh\n{body}\n"));
@@ -257,7 +262,7 @@ fn placeholders_reach_the_child_as_whole_arguments() {
 #[test]
 fn the_child_is_told_its_run_and_gets_the_template_s_environment() {
     let world = World::new();
-    world.file("keys", "# comment\nexport A=from file\nB='quoted'\n");
+    world.secret("keys", "# comment\nexport A=from file\nB='quoted'\n");
     world.provider(
         "env_file = '~/keys'\nenv = { A = 'from env' }\ncwd = '~/bin'",
         "echo \"$A|$B|$AGENT_RUNNER_RUN|$AGENT_RUNNER_CALL|$AGENT_RUNNER_MODEL|$AGENT_RUNNER_PROVIDER\"; pwd",
@@ -268,6 +273,90 @@ fn the_child_is_told_its_run_and_gets_the_template_s_environment() {
     assert_eq!(String::from_utf8(world.of_run("answer")).unwrap(), expected);
     world.run(&["-p", "config", "hi"]);
     assert!(world.of_run("answer").ends_with(format!("{}\n", world.path("config").display()).as_bytes()));
+}
+
+#[test]
+fn a_template_takes_variables_from_the_caller_and_from_commands_and_away() {
+    let world = World::new();
+    world.script("vault", "[ \"$1 $2\" = 'read a b' ] && echo ' the value '");
+    world.provider(
+        "unset = ['GONE', 'AGENT_RUNNER_NOW']
+         env = { A = '${HOME}/x $$HOME' }
+         env_command = { B = \"vault read 'a b'\" }",
+        "echo \"$A|$B|${GONE-unset}|${AGENT_RUNNER_NOW-unset}|$NO_COLOR|$TERM|${FORCE_COLOR-unset}\"",
+    );
+    let mut command = world.exec(&["hi"]);
+    command.env("GONE", "1").env("FORCE_COLOR", "1").env("TERM", "xterm").write_stdin(world.record());
+    command.assert().code(0).stderr("");
+    let expected = format!("{}/x $HOME| the value |unset|unset|1|dumb|unset\n", world.home.path().display());
+    assert_eq!(String::from_utf8(world.of_run("answer")).unwrap(), expected);
+}
+
+#[test]
+fn a_variable_that_cannot_be_had_is_our_trouble() {
+    let world = World::new();
+    world.file("open", "A=1\n");
+    world.script("locked", "echo 'no agent' >&2; exit 3");
+    let cases = [
+        (
+            "env = { A = '${NONE}' }",
+            "cannot set 'A' of provider 'cli': the environment has no variable 'NONE'",
+        ),
+        (
+            "env_command = { A = 'no-such x' }",
+            "cannot set 'A' of provider 'cli': cannot run 'no-such': No such file",
+        ),
+        (
+            "env_command = { A = 'locked' }",
+            "cannot set 'A' of provider 'cli': 'locked' failed: exit status: 3",
+        ),
+        ("env_file = 'open'", "others can read the env_file 'open'"),
+    ];
+    for (keys, message) in cases {
+        world.provider(keys, "true");
+        let assert = world.exec(&["hi"]).write_stdin(world.record()).assert().code(2);
+        let record: Value = serde_json::from_slice(&assert.get_output().stdout).unwrap();
+        let said = record["error"]["message"].as_str().unwrap();
+        assert!(said.starts_with(message), "{said}");
+    }
+}
+
+#[test]
+fn secrets_are_kept_out_of_everything_but_the_answer() {
+    let world = World::new();
+    let print = "echo $A_TOKEN $B; echo \"bad key $A_TOKEN$B\" >&2";
+    let keys = "env = { A_TOKEN = 'tok-0123456789' }\nenv_command = { B = 'echo pass-phrase' }";
+    world.provider(keys, print);
+    world.run(&["hi"]);
+    assert_eq!(world.of_run("stderr"), b"bad key ******\n");
+    assert_eq!(world.of_run("answer"), b"tok-0123456789 pass-phrase\n");
+    world.provider(keys, &format!("{print}; exit 1"));
+    world.run(&["hi"]);
+    assert_eq!(world.of_run("stdout"), b"*** ***\n");
+    assert_eq!(mode(&world.path(&format!("state/runs/{}/stderr", world.run))), 0o600);
+}
+
+#[test]
+fn agents_that_run_agents_are_stopped_at_depth_five() {
+    let world = World::new();
+    world.provider("", "echo $AGENT_RUNNER_DEPTH $AGENT_RUNNER_OUTER");
+    world.run(&["hi"]);
+    assert_eq!(world.of_run("answer"), b"1\n");
+    let outer = [new_id(Stamp(2)).unwrap(), new_id(Stamp(3)).unwrap()];
+    let mut command = world.exec(&["hi"]);
+    command.envs([
+        ("AGENT_RUNNER_DEPTH", "4"),
+        ("AGENT_RUNNER_OUTER", &outer[0]),
+        ("AGENT_RUNNER_RUN", &outer[1]),
+    ]);
+    command.write_stdin(world.record()).assert().code(0);
+    assert_eq!(world.of_run("answer"), format!("5 {}:{}\n", outer[0], outer[1]).as_bytes());
+    let mut command = world.exec(&["hi"]);
+    let assert = command.env("AGENT_RUNNER_DEPTH", "5").write_stdin(world.record()).assert().code(2);
+    assert.stderr(
+        "ar-exec: agents run agents 5 deep, and that is as far as it goes\n\
+         hint: an agent called 'ar run' again and again; AGENT_RUNNER_DEPTH counts how deep\n",
+    );
 }
 
 #[test]
@@ -301,7 +390,7 @@ fn what_keeps_a_child_from_starting_is_an_outcome() {
 fn an_environment_that_the_system_refuses_is_too_long() {
     let world = World::new();
     world.provider("env_file = 'keys'", "true");
-    world.file("keys", format!("A={}\n", "x".repeat(200_000)));
+    world.secret("keys", &format!("A={}\n", "x".repeat(200_000)));
     assert_eq!(world.run(&["hi"])["exec"]["error"]["kind"], "too_long");
 }
 

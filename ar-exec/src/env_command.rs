@@ -1,0 +1,81 @@
+//! A template's `env_command`: a variable whose value a password manager prints.
+
+use crate::signals::{Signals, sleep};
+use anyhow::{Context, bail};
+use ar_core::Failure;
+use std::ffi::OsString;
+use std::io::Read;
+use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStringExt;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// How long the command may take.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// More than this is no value of a variable.
+const MAX_BYTES: usize = 65_536;
+
+/// What the command prints, without its last newline. It is executed without a shell, and its standard error is ours, so
+/// that it can say what is wrong.
+pub fn output(command: &[String], signals: &Signals) -> anyhow::Result<OsString> {
+    let Some((program, args)) = command.split_first() else { bail!("the command is empty") };
+    let mut child = Command::new(program)
+        .args(args)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("cannot run '{program}'"))?;
+    let read = read(&mut child, signals);
+    if read.is_err() {
+        // It may have ended by itself; the error that led here is the one to tell.
+        let _ = child.kill();
+    }
+    let status = child.wait().with_context(|| format!("cannot wait for '{program}'"))?;
+    let mut value = read.with_context(|| format!("'{program}' has not printed a value"))?;
+    if !status.success() {
+        return Err(Failure::trouble(format!("'{program}' failed: {status}")).into());
+    }
+    if value.ends_with(b"\n") {
+        value.pop();
+    }
+    if value.contains(&0) {
+        bail!("'{program}' printed a NUL byte");
+    }
+    Ok(OsString::from_vec(value))
+}
+
+fn read(child: &mut Child, signals: &Signals) -> anyhow::Result<Vec<u8>> {
+    let mut stdout = child.stdout.take().context("it has no output")?;
+    let until = Instant::now() + TIMEOUT;
+    let mut value = Vec::new();
+    let mut piece = [0; 4096];
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            bail!("it took longer than {} s", TIMEOUT.as_secs());
+        }
+        if !sleep_for_input(stdout.as_fd(), signals, left)? {
+            continue;
+        }
+        match stdout.read(&mut piece).context("cannot read its output")? {
+            0 => return Ok(value),
+            n => value.extend_from_slice(piece.get(..n).unwrap_or_default()),
+        }
+        if value.len() > MAX_BYTES {
+            bail!("it printed more than {MAX_BYTES} bytes");
+        }
+    }
+}
+
+/// Waits for something to read; a signal that ends the run ends this too.
+fn sleep_for_input(
+    input: std::os::fd::BorrowedFd,
+    signals: &Signals,
+    left: Duration,
+) -> anyhow::Result<bool> {
+    sleep(&[input, signals.ending()], Some(left))?;
+    if signals.was_told_to_end() {
+        bail!("a signal came first");
+    }
+    Ok(crate::signals::is_readable(input))
+}

@@ -1,0 +1,101 @@
+//! A template's `env_file`: variables that stand in no configuration.
+
+use anyhow::Context;
+use ar_core::Failure;
+use rustix::process::geteuid;
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File};
+use std::io::Read;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+/// Reads a file of `NAME=value` lines. Empty lines and lines that start with `#` are passed over, as is a leading
+/// `export`; one pair of quotes around a value goes away, and nothing in it is expanded.
+///
+/// A file that others can read, or that belongs to somebody else, is refused: it is there to hold secrets.
+pub fn read(file: &Path) -> anyhow::Result<Vec<(OsString, OsString)>> {
+    let cannot_read = || format!("cannot read the env_file '{}'", file.display());
+    let mut open = File::open(file).with_context(cannot_read)?;
+    check_private(file, &open.metadata().with_context(cannot_read)?)?;
+    let mut bytes = Vec::new();
+    open.read_to_end(&mut bytes).with_context(cannot_read)?;
+    let mut variables = Vec::new();
+    for (number, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
+        let line = line.trim_ascii();
+        if line.is_empty() || line.starts_with(b"#") {
+            continue;
+        }
+        // The line may hold a secret, so the message has its number alone.
+        variables.push(variable(line).ok_or_else(|| {
+            Failure::trouble(format!("{}:{}: this is not NAME=value", file.display(), number + 1))
+        })?);
+    }
+    Ok(variables)
+}
+
+fn check_private(file: &Path, meta: &fs::Metadata) -> Result<(), Failure> {
+    let shown = file.display();
+    if meta.uid() != geteuid().as_raw() && meta.uid() != 0 {
+        return Err(Failure::trouble(format!("the env_file '{shown}' belongs to another user")));
+    }
+    // A pipe, as in a test or from a password manager, has no readers but us.
+    if meta.is_file() && meta.mode() & 0o077 != 0 {
+        return Err(Failure::trouble(format!("others can read the env_file '{shown}'"))
+            .hint(format!("chmod 600 '{shown}'")));
+    }
+    Ok(())
+}
+
+fn variable(line: &[u8]) -> Option<(OsString, OsString)> {
+    let line = line.strip_prefix(b"export ").unwrap_or(line).trim_ascii_start();
+    let equals = line.iter().position(|byte| *byte == b'=')?;
+    let (name, value) = line.split_at(equals);
+    let is_name = name.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
+    let value = unquoted(value.get(1..)?);
+    (is_name && !name.is_empty() && !value.contains(&0))
+        .then(|| (OsStr::from_bytes(name).to_owned(), OsString::from_vec(value.to_vec())))
+}
+
+fn unquoted(value: &[u8]) -> &[u8] {
+    [b"\"", b"'"]
+        .iter()
+        .find_map(|quote| value.strip_prefix(quote.as_slice())?.strip_suffix(quote.as_slice()))
+        .unwrap_or(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn lines_are_names_and_values() {
+        let cases = [
+            (b"A=b".as_slice(), Some(("A", "b"))),
+            (b"export A=b=c", Some(("A", "b=c"))),
+            (b"A=", Some(("A", ""))),
+            (b"A=\"b c\"", Some(("A", "b c"))),
+            (b"A='\"'", Some(("A", "\""))),
+            (b"A=\"", Some(("A", "\""))),
+            (b"A", None),
+            (b"A B=c", None),
+        ];
+        for (line, expected) in cases {
+            let expected = expected.map(|(name, value)| (OsString::from(name), OsString::from(value)));
+            assert_eq!(variable(line), expected, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn a_bad_line_is_named_by_its_number_and_not_by_its_text() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("env");
+        fs::write(&file, "# keys\n\nA=1\nhunter2\n").unwrap();
+        let error = read(&file).unwrap_err().to_string();
+        assert_eq!(error, format!("others can read the env_file '{}'", file.display()));
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+        let error = read(&file).unwrap_err().to_string();
+        assert_eq!(error, format!("{}:4: this is not NAME=value", file.display()));
+    }
+}
