@@ -88,12 +88,20 @@ fn patterns(sources: &[String], need_words: bool) -> Result<String, Box<dyn Erro
     let mut items = Vec::new();
     for source in sources {
         let needles = needles::of(source)?;
-        if need_words && (needles.words.is_empty() || needles.words.iter().any(|word| word.len() < 3)) {
-            println!("cargo::error=the pattern '{source}' has no word of three letters: {:?}", needles.words);
+        if need_words && needles.groups.first().is_none_or(|group| group.iter().any(|word| word.len() < 3)) {
+            println!(
+                "cargo::error=the pattern '{source}' has no word of three letters: {:?}",
+                needles.groups
+            );
         }
         items.push(format!(
-            "Pattern {{ source: Borrowed({source:?}), words: Borrowed(&{}), plain: {} }}",
-            words(&needles.words),
+            "Pattern {{ source: Borrowed({source:?}), groups: Borrowed(&[{}]), plain: {} }}",
+            needles
+                .groups
+                .iter()
+                .map(|group| format!("Borrowed(&{})", words(group)))
+                .collect::<Vec<_>>()
+                .join(", "),
             needles.plain
         ));
     }

@@ -30,6 +30,10 @@ pub struct Cli {
     #[arg(long, value_name = "N", requires = "text", allow_negative_numbers = true)]
     pub exit_code: Option<i32>,
 
+    /// Tell every rule that matched, and why one of them won.
+    #[arg(long)]
+    pub explain: bool,
+
     /// The configuration directory.
     #[arg(long, value_name = "DIR")]
     pub config: Option<PathBuf>,

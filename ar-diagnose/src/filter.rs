@@ -1,9 +1,11 @@
 //! Records in, records with a diagnosis out, one line at a time.
 
+use crate::cli::Cli;
 use anyhow::{Context, Result};
 use ar_core::record::{self, Exec};
 use ar_core::{Failure, Record, Stamp};
 use ar_diagnose::evidence::Evidence;
+use ar_diagnose::explain;
 use ar_diagnose::judge::judge;
 use ar_diagnose::rule::BUILT_IN;
 use std::io::{self, Write};
@@ -12,7 +14,7 @@ use std::process::ExitCode;
 /// Diagnoses every record of standard input.
 ///
 /// A record that carries an error passes untouched. What goes wrong here rides on in the record as well.
-pub fn run() -> Result<ExitCode> {
+pub fn run(cli: &Cli) -> Result<ExitCode> {
     stay_for_the_end()?;
     let mut input = io::stdin().lock();
     let mut output = io::stdout().lock();
@@ -21,7 +23,7 @@ pub fn run() -> Result<ExitCode> {
         match record::read(&mut input) {
             Ok(Some(mut record)) => {
                 any = true;
-                let trouble = diagnose(&mut record).err();
+                let trouble = diagnose(cli, &mut record).err();
                 if let Some(error) = &trouble {
                     record.set_error("ar-diagnose", &Failure::of(error))?;
                 }
@@ -37,7 +39,7 @@ pub fn run() -> Result<ExitCode> {
     }
 }
 
-fn diagnose(record: &mut Record) -> Result<()> {
+fn diagnose(cli: &Cli, record: &mut Record) -> Result<()> {
     if record.at("error").is_some_and(|error| !error.is_null()) {
         return Ok(());
     }
@@ -46,6 +48,10 @@ fn diagnose(record: &mut Record) -> Result<()> {
         .ok_or_else(|| Failure::trouble("the record has no 'exec'").hint("run ar-exec before ar-diagnose"))?;
     let evidence = Evidence::of_run(&exec, record.dir().as_deref())?;
     let judgement = judge(&evidence, BUILT_IN, Stamp::now()?);
+    if cli.explain {
+        write!(io::stderr(), "{}", explain::in_words(&judgement))
+            .context("cannot write to standard error")?;
+    }
     record.set("diagnosis", judgement.diagnosis)
 }
 

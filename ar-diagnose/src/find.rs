@@ -29,25 +29,89 @@ pub fn hits<'r>(page: &Page, rules: &'r [Rule], cli: Option<&str>) -> Vec<Hit<'r
         if !applies(rule, cli, rules) {
             continue;
         }
-        let mut spans = Vec::new();
+        let mut unless = rule.unless.iter().map(Search::new).collect::<Vec<_>>();
         for pattern in rule.patterns.iter() {
-            find(pattern, &page.lower, &mut spans);
-        }
-        let first = hits.len();
-        for (start, end, command) in spans {
-            let Some(index) = page.line_at(start) else { continue };
-            let Some(line) = page.lines.get(index) else { continue };
-            let seen = hits.get(first..).unwrap_or(&[]).iter().any(|hit: &Hit| hit.line == index);
-            if seen || !looks_there(rule, *line) || voided(rule, page.lower_line(*line)) {
-                continue;
+            let mut search = Search::new(pattern);
+            for index in lines_with(pattern, page) {
+                let Some(line) = page.lines.get(index) else { continue };
+                let text = page.lower_line(*line);
+                let seen = hits.iter().rev().any(|hit: &Hit| hit.order == order && hit.line == index);
+                if seen || !looks_there(rule, *line) {
+                    continue;
+                }
+                let Some((start, end)) = search.find(text, cli) else { continue };
+                if unless.iter_mut().any(|search| search.find(text, cli).is_some()) {
+                    continue;
+                }
+                hits.push(Hit { rule, order, line: index, start: line.start + start, end: line.start + end });
             }
-            if command.is_some_and(|(a, b)| !is_own_command(page.lower.get(a..b).unwrap_or(""), cli)) {
-                continue;
-            }
-            hits.push(Hit { rule, order, line: index, start, end });
         }
     }
     hits
+}
+
+/// The lines that hold a word of each of the pattern's groups, or all where it has none.
+fn lines_with(pattern: &Pattern, page: &Page) -> Vec<usize> {
+    let Some((first, others)) = pattern.groups.split_first() else { return (0..page.lines.len()).collect() };
+    let mut lines: Vec<usize> = Vec::new();
+    for word in first.iter() {
+        let found = memmem::find_iter(page.lower.as_bytes(), word.as_bytes());
+        for index in found.filter_map(|at| page.line_at(at)) {
+            if lines.last() != Some(&index) {
+                lines.push(index);
+            }
+        }
+    }
+    lines.sort_unstable();
+    lines.dedup();
+    lines.retain(|index| {
+        let text = page.lines.get(*index).map_or("", |line| page.lower_line(*line)).as_bytes();
+        others.iter().all(|group| group.iter().any(|word| memmem::find(text, word.as_bytes()).is_some()))
+    });
+    lines
+}
+
+/// A pattern, compiled when a line is there that it may match.
+struct Search<'p> {
+    pattern: &'p Pattern,
+    regex: Option<Regex>,
+}
+
+impl<'p> Search<'p> {
+    fn new(pattern: &'p Pattern) -> Self {
+        Self { pattern, regex: None }
+    }
+
+    /// The first match in a line. A match whose group `cmd` names a command counts when that is the one that was run.
+    fn find(&mut self, line: &str, cli: Option<&str>) -> Option<(usize, usize)> {
+        let bytes = line.as_bytes();
+        if self.pattern.plain {
+            let words = self.pattern.groups.first()?;
+            let at = |word: &str| memmem::find(bytes, word.as_bytes()).map(|at| (at, at + word.len()));
+            return words.iter().filter_map(|word| at(word)).min();
+        }
+        if !has_all(self.pattern, bytes) {
+            return None;
+        }
+        if self.regex.is_none() {
+            // The rules that are compiled in are tested, and the user's are checked as they are read.
+            self.regex = compile(&self.pattern.source).ok();
+        }
+        let regex = self.regex.as_ref()?;
+        if regex.captures_len() == 1 {
+            return regex.find(bytes).map(|found| (found.start(), found.end()));
+        }
+        let own = |found: &regex::bytes::Captures| {
+            let command = found.name("cmd").and_then(|group| line.get(group.range()));
+            command.is_none_or(|command| is_own_command(command, cli))
+        };
+        let found = regex.captures_iter(bytes).find(own)?;
+        found.get(0).map(|whole| (whole.start(), whole.end()))
+    }
+}
+
+fn has_all(pattern: &Pattern, line: &[u8]) -> bool {
+    pattern.groups.iter().all(|group| group.iter().any(|word| memmem::find(line, word.as_bytes()).is_some()))
 }
 
 /// A rule of one CLI is left out when another one that has rules of its own was run.
@@ -60,42 +124,6 @@ fn applies(rule: &Rule, cli: Option<&str>, rules: &[Rule]) -> bool {
 
 fn looks_there(rule: &Rule, line: Line) -> bool {
     matches!(rule.stream, Where::Any) || matches!(line.stream, Where::Any) || rule.stream == line.stream
-}
-
-fn voided(rule: &Rule, line: &str) -> bool {
-    let mut spans = Vec::new();
-    rule.unless.iter().any(|pattern| {
-        find(pattern, line, &mut spans);
-        !spans.is_empty()
-    })
-}
-
-/// Start, end, and the span of the group `cmd`.
-type Span = (usize, usize, Option<(usize, usize)>);
-
-fn find(pattern: &Pattern, text: &str, spans: &mut Vec<Span>) {
-    let bytes = text.as_bytes();
-    if pattern.plain {
-        for word in pattern.words.iter() {
-            spans.extend(memmem::find_iter(bytes, word.as_bytes()).map(|at| (at, at + word.len(), None)));
-        }
-        return;
-    }
-    let possible = pattern.words.is_empty()
-        || pattern.words.iter().any(|word| memmem::find(bytes, word.as_bytes()).is_some());
-    if !possible {
-        return;
-    }
-    // The rules that are compiled in are tested, and the user's are checked as they are read.
-    let Ok(regex) = compile(&pattern.source) else { return };
-    if regex.captures_len() > 1 {
-        spans.extend(regex.captures_iter(bytes).filter_map(|found| {
-            let whole = found.get(0)?;
-            Some((whole.start(), whole.end(), found.name("cmd").map(|group| (group.start(), group.end()))))
-        }));
-    } else {
-        spans.extend(regex.find_iter(bytes).map(|found| (found.start(), found.end(), None)));
-    }
 }
 
 /// Compiles a pattern as all patterns of rules are: over bytes, ASCII classes, `^` and `$` at lines.

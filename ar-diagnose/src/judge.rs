@@ -1,9 +1,10 @@
 //! From evidence to a diagnosis: what the CLI's own format said, then how the run ended, then words.
 
+use crate::choose::choose;
 use crate::clean::Page;
 use crate::evidence::Evidence;
 use crate::find::{Hit, hits};
-use crate::rule::{Claims, Rule, Where};
+use crate::rule::{Rule, Where};
 use crate::when::{self, Window};
 use ar_core::Stamp;
 use ar_core::record::{Class, Diagnosis, End, ExecError, Scope, Verdict, bounded};
@@ -11,10 +12,6 @@ use std::time::Duration;
 
 /// A declared window up to this long is a throttle, a longer one a used-up quota.
 const LONGEST_THROTTLE: Duration = Duration::from_mins(15);
-/// From this rank on a rule knows the very message; below, it goes by general signs.
-const SPECIFIC: u8 = 40;
-/// Below this rank a rule only guesses.
-const GUESS: u8 = 20;
 /// A message that stands for the whole answer of a run that claims success is not longer.
 const ALONE_BYTES: usize = 700;
 const EVIDENCE_BYTES: usize = 300;
@@ -32,6 +29,8 @@ pub struct Judgement<'r> {
     pub winner: Option<Hit<'r>>,
     /// Why that one.
     pub reason: &'static str,
+    /// The text that the rules looked at.
+    pub page: Page,
 }
 
 /// Judges a run.
@@ -59,7 +58,7 @@ fn by_error<'r>(
     let status = error.status.map(|status| format!(" · status: {status}")).unwrap_or_default();
     let mut page = Page::default();
     page.add(format!("{}{status} · type: {}", error.message, error.kind).as_bytes(), Where::Error);
-    let mut judgement = decide(&page, evidence, rules, now, error.resets_at);
+    let mut judgement = decide(page, evidence, rules, now, error.resets_at);
     if judgement.winner.is_none() {
         let (verdict, class, detail) = by_status(error.status?)?;
         judgement.diagnosis = diagnosis(verdict, class, detail, "exec");
@@ -126,10 +125,10 @@ fn by_words<'r>(evidence: &Evidence, rules: &'r [Rule], now: Stamp) -> Judgement
     page.add(&evidence.text, Where::Any);
     page.add(&evidence.stdout, Where::Stdout);
     if evidence.exit_code == Some(0) && answered {
-        return at_success(&page, evidence, rules, now);
+        return at_success(page, evidence, rules, now);
     }
     page.add(&evidence.stderr, Where::Stderr);
-    let judgement = decide(&page, evidence, rules, now, None);
+    let judgement = decide(page, evidence, rules, now, None);
     if evidence.exit_code == Some(0) && judgement.winner.is_none_or(|hit| hit.rule.class == Class::Unknown) {
         return plain(if evidence.allow_empty {
             good()
@@ -141,11 +140,12 @@ fn by_words<'r>(evidence: &Evidence, rules: &'r [Rule], now: Stamp) -> Judgement
 }
 
 /// An answer is there and the status is 0: only a text that *is* a known message is a failure.
-fn at_success<'r>(page: &Page, evidence: &Evidence, rules: &'r [Rule], now: Stamp) -> Judgement<'r> {
+fn at_success<'r>(page: Page, evidence: &Evidence, rules: &'r [Rule], now: Stamp) -> Judgement<'r> {
     if page.text.len() > ALONE_BYTES {
         return plain(good());
     }
     let judgement = decide(page, evidence, rules, now, None);
+    let page = &judgement.page;
     let is_the_answer = judgement.winner.is_some_and(|hit| {
         hit.rule.alone && page.lines.first().is_some_and(|line| starts_the_line(page, line.start, hit.start))
     });
@@ -161,30 +161,30 @@ fn starts_the_line(page: &Page, line: usize, start: usize) -> bool {
 
 /// Lets the rules decide over a page.
 fn decide<'r>(
-    page: &Page,
+    page: Page,
     evidence: &Evidence,
     rules: &'r [Rule],
     now: Stamp,
     resets_at: Option<Stamp>,
 ) -> Judgement<'r> {
-    let mut hits = hits(page, rules, evidence.cli.as_deref());
+    let mut hits = hits(&page, rules, evidence.cli.as_deref());
     hits.sort_by_key(|hit| (hit.line, std::cmp::Reverse(hit.rule.rank), hit.order));
-    let (winner, reason) = choose(page, &hits);
+    let (winner, reason) = choose(&page, &hits);
     let Some(hit) = winner else {
         let mut unknown = diagnosis(Verdict::Task, Class::Unknown, "", "exit");
         unknown.detail = None;
         unknown.evidence = page.lines.last().map(|line| bounded(page.line(*line), EVIDENCE_BYTES));
-        return Judgement { diagnosis: unknown, undecided: true, hits, winner, reason };
+        return Judgement { diagnosis: unknown, undecided: true, hits, winner, reason, page };
     };
     let rule = hit.rule;
     let mut decided = diagnosis(rule.verdict, rule.class, &rule.detail, &format!("rule:{}", rule.id));
     decided.scope = rule.scope;
-    decided.evidence = page.lines.get(hit.line).map(|line| excerpt(page, *line, hit.start));
+    decided.evidence = page.lines.get(hit.line).map(|line| excerpt(&page, *line, hit.start));
     if matches!(rule.class, Class::RateLimit | Class::QuotaExhausted) {
-        let window = resets_at.map(Window::at).or_else(|| when::near(page, hit.line, now));
+        let window = resets_at.map(Window::at).or_else(|| when::near(&page, hit.line, now));
         apply_window(&mut decided, rule, window, now);
     }
-    Judgement { diagnosis: decided, undecided: false, hits, winner, reason }
+    Judgement { diagnosis: decided, undecided: false, hits, winner, reason, page }
 }
 
 /// The line that decided, or the part of it around the match.
@@ -215,46 +215,15 @@ fn apply_window(decided: &mut Diagnosis, rule: &Rule, window: Option<Window>, no
     }
 }
 
-/// The match that decides: in each line the highest rank; of the lines, the last that knows the message and is the
-/// CLI's last word.
-fn choose<'r>(page: &Page, hits: &[Hit<'r>]) -> (Option<Hit<'r>>, &'static str) {
-    let report_ends = hits.iter().filter(|hit| hit.rule.claims == Claims::Text).map(|hit| hit.line).max();
-    let mut best: Vec<Hit> = Vec::new();
-    for hit in hits {
-        if best.last().is_none_or(|last| last.line != hit.line) {
-            best.push(*hit);
-        }
-    }
-    let is_task = |hit: &Hit| hit.rule.claims != Claims::Nothing;
-    let reported = |hit: &Hit| report_ends.is_some_and(|end| hit.line < end) && hit.rule.rank < 90;
-    let transient = |hit: &Hit| page.lines.get(hit.line).is_some_and(|line| line.transient);
-    let last = |from: u8, below: u8, goes_on: bool| {
-        best.iter()
-            .rev()
-            .find(|hit| {
-                (from..below).contains(&hit.rule.rank)
-                    && !is_task(hit)
-                    && !reported(hit)
-                    && transient(hit) == goes_on
-            })
-            .copied()
-    };
-    let tiers = [
-        (last(SPECIFIC, 100, false), "the last message that is known"),
-        (last(SPECIFIC, 100, true), "the last message that is known, though the CLI went on trying"),
-        (last(GUESS, SPECIFIC, false), "the last general sign of an error"),
-        (last(GUESS, SPECIFIC, true), "the last general sign of an error, though the CLI went on trying"),
-        (last(0, GUESS, false), "a guess"),
-    ];
-    if let Some((hit, reason)) = tiers.iter().find(|(hit, _)| hit.is_some()) {
-        return (*hit, reason);
-    }
-    let task = best.iter().rev().find(|hit| is_task(hit)).copied();
-    (task, if task.is_some() { "the task's own output" } else { "no rule matches" })
-}
-
 fn plain<'r>(diagnosis: Diagnosis) -> Judgement<'r> {
-    Judgement { diagnosis, undecided: false, hits: Vec::new(), winner: None, reason: "how the run ended" }
+    Judgement {
+        diagnosis,
+        undecided: false,
+        hits: Vec::new(),
+        winner: None,
+        reason: "how the run ended",
+        page: Page::default(),
+    }
 }
 
 fn good() -> Diagnosis {

@@ -5,8 +5,10 @@
 //! Judging is a function from evidence, rules and the time to a diagnosis: it reads no file, no clock and no
 //! environment. `filter` and `typed` collect the evidence, `judge` decides.
 
+pub mod choose;
 pub mod clean;
 pub mod evidence;
+pub mod explain;
 pub mod find;
 pub mod judge;
 pub mod needles;

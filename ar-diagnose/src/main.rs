@@ -15,5 +15,5 @@ fn main() -> ExitCode {
 
 fn run() -> Result<ExitCode> {
     let cli = cli::Cli::parse();
-    if cli.text { typed::run(&cli) } else { filter::run() }
+    if cli.text { typed::run(&cli) } else { filter::run(&cli) }
 }

@@ -5,11 +5,16 @@
 use regex_syntax::ParserBuilder;
 use regex_syntax::hir::{Class, Hir, HirKind};
 
+/// More texts than this are not listed for a part of a pattern.
+const MOST_TEXTS: usize = 24;
+/// More groups of words than this find no fewer lines.
+const MOST_GROUPS: usize = 4;
+
 /// What is known of a pattern before it is compiled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Needles {
-    /// Every match holds at least one of these; none known where it is empty.
-    pub words: Vec<String>,
+    /// Every match holds one word of each of these groups, the telling group first; empty where none is known.
+    pub groups: Vec<Vec<String>>,
     /// Whether the pattern is nothing but its words, so that finding one is the match.
     pub plain: bool,
 }
@@ -18,10 +23,28 @@ pub struct Needles {
 pub fn of(pattern: &str) -> Result<Needles, Box<regex_syntax::Error>> {
     let hir =
         ParserBuilder::new().unicode(false).utf8(false).multi_line(true).build().parse(&expand(pattern))?;
-    let words = required(&hir)
-        .and_then(|words| words.into_iter().map(|word| String::from_utf8(word).ok()).collect())
-        .unwrap_or_default();
-    Ok(Needles { words, plain: is_plain(&hir) })
+    let mut groups: Vec<Vec<String>> = required(&hir).into_iter().filter_map(texts).collect();
+    groups.retain(|group| shortest(group) >= 2);
+    groups.sort_by_key(|group| std::cmp::Reverse((shortest(group).min(6), std::cmp::Reverse(group.len()))));
+    groups.truncate(MOST_GROUPS);
+    Ok(Needles { groups, plain: is_plain(&hir) })
+}
+
+/// Writes the abbreviations of rules out: `{=}` is what stands between a key and its value in JSON, logs and
+/// programs, `{^}` is where a message starts.
+pub fn expand(pattern: &str) -> String {
+    pattern.replace("{=}", r#"['"]?\s?[:=]\s?['"]?"#).replace(
+        "{^}",
+        r#"(?:^|\b(?:error|message|result|text|detail|reason|cause|err|msg)['"]?\)?[:=] ?['"]?|[>\xb7] ?|^\[?(?:api )?error:? |: )"#,
+    )
+}
+
+fn texts(group: Vec<Vec<u8>>) -> Option<Vec<String>> {
+    group.into_iter().map(|word| String::from_utf8(word).ok()).collect()
+}
+
+fn shortest(group: &[String]) -> usize {
+    group.iter().map(String::len).min().unwrap_or(0)
 }
 
 fn is_plain(hir: &Hir) -> bool {
@@ -32,90 +55,81 @@ fn is_plain(hir: &Hir) -> bool {
     }
 }
 
-fn required(hir: &Hir) -> Option<Vec<Vec<u8>>> {
+/// A word of a pattern, as bytes.
+type Word = Vec<u8>;
+
+/// The groups of words one of each of which every match holds.
+fn required(hir: &Hir) -> Vec<Vec<Word>> {
     match hir.kind() {
-        HirKind::Literal(literal) => Some(vec![literal.0.to_vec()]),
+        HirKind::Literal(literal) => vec![vec![literal.0.to_vec()]],
         HirKind::Capture(capture) => required(&capture.sub),
         HirKind::Repetition(repetition) if repetition.min > 0 => required(&repetition.sub),
         HirKind::Concat(parts) => sequence(parts),
         HirKind::Alternation(parts) => {
-            let words: Option<Vec<Vec<Vec<u8>>>> = parts.iter().map(required).collect();
-            words.map(|words| words.concat())
+            let best: Option<Vec<Vec<Word>>> =
+                parts.iter().map(|part| required(part).into_iter().max_by_key(worth)).collect();
+            best.map(|groups| groups.concat()).into_iter().collect()
         }
-        _ => None,
+        _ => Vec::new(),
     }
 }
 
-/// The best words of the parts of a sequence, where neighbours that match few texts are read as one.
-fn sequence(parts: &[Hir]) -> Option<Vec<Vec<u8>>> {
-    let mut found: Vec<Vec<Vec<u8>>> = Vec::new();
-    let mut run: Vec<Vec<u8>> = Vec::new();
+/// Neighbours in a sequence that match few texts are read as one.
+fn sequence(parts: &[Hir]) -> Vec<Vec<Word>> {
+    let mut found = Vec::new();
+    let mut run: Vec<Word> = Vec::new();
     for part in parts {
         match exact(part) {
             Some(texts) if run.len().max(1) * texts.len() <= MOST_TEXTS => {
-                let heads = if run.is_empty() { vec![Vec::new()] } else { run };
-                run = heads
-                    .iter()
-                    .flat_map(|head| texts.iter().map(|text| [head.as_slice(), text].concat()))
-                    .collect();
+                let heads = if run.is_empty() { vec![Word::new()] } else { run };
+                run = product(&heads, &texts);
             }
-            _ => {
+            Some(texts) => found.push(std::mem::replace(&mut run, texts)),
+            None => {
                 found.push(std::mem::take(&mut run));
                 found.extend(required(part));
             }
         }
     }
     found.push(run);
-    found.retain(|words| !words.is_empty());
-    found.into_iter().max_by_key(|words| worth(words))
+    found.retain(|group| !group.is_empty());
+    found
 }
 
-/// More texts than this are not listed.
-const MOST_TEXTS: usize = 24;
+fn product(heads: &[Word], tails: &[Word]) -> Vec<Word> {
+    heads.iter().flat_map(|head| tails.iter().map(|tail| [head.as_slice(), tail].concat())).collect()
+}
 
-/// All texts that a part can match, where they are few and none is empty of meaning.
-fn exact(hir: &Hir) -> Option<Vec<Vec<u8>>> {
+/// All texts that a part can match, where they are few.
+fn exact(hir: &Hir) -> Option<Vec<Word>> {
     match hir.kind() {
         HirKind::Literal(literal) => Some(vec![literal.0.to_vec()]),
-        HirKind::Look(_) => Some(vec![Vec::new()]),
+        HirKind::Look(_) => Some(vec![Word::new()]),
         HirKind::Capture(capture) => exact(&capture.sub),
         HirKind::Class(Class::Bytes(class)) => {
-            let bytes: Vec<Vec<u8>> = class
-                .ranges()
-                .iter()
-                .flat_map(|range| range.start()..=range.end())
-                .map(|byte| vec![byte])
-                .take(MOST_TEXTS + 1)
-                .collect();
+            let bytes = class.ranges().iter().flat_map(|range| range.start()..=range.end());
+            let bytes: Vec<Word> = bytes.map(|byte| vec![byte]).take(MOST_TEXTS + 1).collect();
             (bytes.len() <= MOST_TEXTS).then_some(bytes)
         }
-        HirKind::Concat(parts) => parts.iter().try_fold(vec![Vec::new()], |heads: Vec<Vec<u8>>, part| {
+        HirKind::Concat(parts) => parts.iter().try_fold(vec![Word::new()], |heads, part| {
             let texts = exact(part)?;
-            (heads.len() * texts.len() <= MOST_TEXTS).then(|| {
-                heads
-                    .iter()
-                    .flat_map(|head| texts.iter().map(|text| [head.as_slice(), text].concat()))
-                    .collect()
-            })
+            (heads.len() * texts.len() <= MOST_TEXTS).then(|| product(&heads, &texts))
         }),
         HirKind::Alternation(parts) => {
-            let texts: Option<Vec<Vec<Vec<u8>>>> = parts.iter().map(exact).collect();
+            let texts: Option<Vec<Vec<Word>>> = parts.iter().map(exact).collect();
             texts.map(|texts| texts.concat()).filter(|texts| texts.len() <= MOST_TEXTS)
+        }
+        HirKind::Repetition(repetition) if repetition.min == 0 && repetition.max == Some(1) => {
+            let mut texts = exact(&repetition.sub)?;
+            texts.push(Word::new());
+            (texts.len() <= MOST_TEXTS).then_some(texts)
         }
         _ => None,
     }
 }
 
 /// Long words in a short list are found seldom and quickly.
-fn worth(words: &[Vec<u8>]) -> (usize, std::cmp::Reverse<usize>) {
-    (words.iter().map(Vec::len).min().unwrap_or(0).min(12), std::cmp::Reverse(words.len()))
-}
-
-/// Writes the abbreviations of rules out: `{=}` is what stands between a key and its value in JSON, logs and
-/// programs, `{^}` is where a message starts.
-pub fn expand(pattern: &str) -> String {
-    pattern.replace("{=}", r#"['"]?\s?[:=]\s?['"]?"#).replace(
-        "{^}",
-        r#"(?:^|\b(?:error|message|result|text|detail|reason|cause|err|msg)['"]?\)?[:=] ?['"]?|[>\xb7] ?|^\[?(?:api )?error:? |: )"#,
-    )
+#[allow(clippy::ptr_arg, reason = "it is the key function of groups that are vectors")]
+fn worth(group: &Vec<Word>) -> (usize, std::cmp::Reverse<usize>) {
+    (group.iter().map(Vec::len).min().unwrap_or(0).min(6), std::cmp::Reverse(group.len()))
 }

@@ -44,8 +44,8 @@ pub struct Rule {
 pub struct Pattern {
     /// The regular expression, over text in lower case.
     pub source: Text,
-    /// Every match holds one of these; empty where none are known.
-    pub words: Cow<'static, [Text]>,
+    /// Every match holds a word of each group; empty where none is known.
+    pub groups: Cow<'static, [Cow<'static, [Text]>]>,
     /// Whether finding a word is the match.
     pub plain: bool,
 }

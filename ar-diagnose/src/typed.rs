@@ -5,8 +5,9 @@ use anyhow::{Context, Result};
 use ar_core::record::{Class, Diagnosis};
 use ar_core::{Stamp, exit};
 use ar_diagnose::evidence::{Evidence, tail_of_stream};
+use ar_diagnose::explain;
 use ar_diagnose::find::family;
-use ar_diagnose::judge::judge;
+use ar_diagnose::judge::{Judgement, judge};
 use ar_diagnose::rule::BUILT_IN;
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -21,14 +22,24 @@ pub fn run(cli: &Cli) -> Result<ExitCode> {
         ..Evidence::default()
     };
     let judgement = judge(&evidence, BUILT_IN, Stamp::now()?);
-    print(cli, &judgement.diagnosis)?;
+    if cli.explain && !cli.json {
+        write!(io::stdout(), "{}", explain::in_words(&judgement))
+            .context("cannot write to standard output")?;
+    }
+    print(cli, &judgement)?;
     let known = judgement.diagnosis.class != Some(Class::Unknown);
     Ok(ExitCode::from(if known { exit::OK } else { exit::NO }))
 }
 
-fn print(cli: &Cli, diagnosis: &Diagnosis) -> Result<()> {
+fn print(cli: &Cli, judgement: &Judgement) -> Result<()> {
+    let diagnosis = &judgement.diagnosis;
     let line = if cli.json {
-        serde_json::to_string(diagnosis).context("cannot write the diagnosis")?
+        let mut value = serde_json::to_value(diagnosis).context("cannot write the diagnosis")?;
+        if cli.explain {
+            value["explain"] =
+                serde_json::to_value(explain::steps(judgement)).context("cannot write the diagnosis")?;
+        }
+        value.to_string()
     } else if cli.class_only {
         diagnosis.class.map_or("ok", Class::name).to_owned()
     } else {

@@ -128,7 +128,7 @@ fn is_quoted(line: &str) -> bool {
 /// `12 | let x = 1;` as compilers show a source line, and the `-->` that names its place.
 fn is_source_excerpt(line: &str) -> bool {
     let line = line.trim_start();
-    if line.starts_with("--> ") {
+    if line.starts_with("--> ") || (line.starts_with('|') && line.contains('^')) {
         return true;
     }
     let digits = line.bytes().take_while(u8::is_ascii_digit).count();
