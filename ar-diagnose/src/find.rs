@@ -1,9 +1,11 @@
 //! Which rules match which lines.
 
 use crate::clean::{Line, Page};
+use crate::grams::Grams;
 use crate::rule::{Pattern, Rule, Where};
 use memchr::memmem;
-use regex::bytes::{Regex, RegexBuilder};
+use regex_automata::meta::{BuildError, Regex};
+use regex_automata::util::{captures::Captures, syntax};
 
 /// A rule that matches a line.
 #[derive(Debug, Clone, Copy)]
@@ -24,6 +26,7 @@ pub struct Hit<'r> {
 ///
 /// `cli` is the family of the command that was run, where it is known.
 pub fn hits<'r>(page: &Page, rules: &'r [Rule], cli: Option<&str>) -> Vec<Hit<'r>> {
+    let grams = Grams::of(page.lower.as_bytes());
     let mut hits = Vec::new();
     for (order, rule) in rules.iter().enumerate() {
         if !applies(rule, cli, rules) {
@@ -32,7 +35,7 @@ pub fn hits<'r>(page: &Page, rules: &'r [Rule], cli: Option<&str>) -> Vec<Hit<'r
         let mut unless = rule.unless.iter().map(Search::new).collect::<Vec<_>>();
         for pattern in rule.patterns.iter() {
             let mut search = Search::new(pattern);
-            for index in lines_with(pattern, page) {
+            for index in lines_with(pattern, page, &grams) {
                 let Some(line) = page.lines.get(index) else { continue };
                 let text = page.lower_line(*line);
                 let seen = hits.iter().rev().any(|hit: &Hit| hit.order == order && hit.line == index);
@@ -51,10 +54,13 @@ pub fn hits<'r>(page: &Page, rules: &'r [Rule], cli: Option<&str>) -> Vec<Hit<'r
 }
 
 /// The lines that hold a word of each of the pattern's groups, or all where it has none.
-fn lines_with(pattern: &Pattern, page: &Page) -> Vec<usize> {
+fn lines_with(pattern: &Pattern, page: &Page, grams: &Grams) -> Vec<usize> {
     let Some((first, others)) = pattern.groups.split_first() else { return (0..page.lines.len()).collect() };
+    if !others.iter().all(|group| group.iter().any(|word| grams.may_hold(word.as_bytes()))) {
+        return Vec::new();
+    }
     let mut lines: Vec<usize> = Vec::new();
-    for word in first.iter() {
+    for word in first.iter().filter(|word| grams.may_hold(word.as_bytes())) {
         let found = memmem::find_iter(page.lower.as_bytes(), word.as_bytes());
         for index in found.filter_map(|at| page.line_at(at)) {
             if lines.last() != Some(&index) {
@@ -101,12 +107,12 @@ impl<'p> Search<'p> {
         if regex.captures_len() == 1 {
             return regex.find(bytes).map(|found| (found.start(), found.end()));
         }
-        let own = |found: &regex::bytes::Captures| {
-            let command = found.name("cmd").and_then(|group| line.get(group.range()));
+        let own = |found: &Captures| {
+            let command = found.get_group_by_name("cmd").and_then(|group| line.get(group.range()));
             command.is_none_or(|command| is_own_command(command, cli))
         };
         let found = regex.captures_iter(bytes).find(own)?;
-        found.get(0).map(|whole| (whole.start(), whole.end()))
+        found.get_match().map(|whole| (whole.start(), whole.end()))
     }
 }
 
@@ -127,12 +133,17 @@ fn looks_there(rule: &Rule, line: Line) -> bool {
 }
 
 /// Compiles a pattern as all patterns of rules are: over bytes, ASCII classes, `^` and `$` at lines.
-pub fn compile(source: &str) -> Result<Regex, regex::Error> {
-    RegexBuilder::new(&crate::needles::expand(source))
-        .unicode(false)
-        .multi_line(true)
-        .size_limit(1 << 20)
-        .build()
+///
+/// A pattern looks at one or two lines and is gone: engines that are quick on long texts take longer to build than
+/// they save.
+pub fn compile(source: &str) -> Result<Regex, Box<BuildError>> {
+    let engines = Regex::config().hybrid(false).dfa(false).onepass(false).nfa_size_limit(Some(1 << 20));
+    let syntax = syntax::Config::new().unicode(false).utf8(false).multi_line(true);
+    Regex::builder()
+        .configure(engines)
+        .syntax(syntax)
+        .build(&crate::needles::expand(source))
+        .map_err(Box::new)
 }
 
 /// The commands of the agents that are known; a rule about a missing command speaks of these alone.

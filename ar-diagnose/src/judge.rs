@@ -209,7 +209,7 @@ fn apply_window(decided: &mut Diagnosis, rule: &Rule, window: Option<Window>, no
             decided.class = Some(Class::QuotaExhausted);
             decided.detail = Some("usage_limit".to_owned());
         }
-    } else if decided.class == Some(Class::QuotaExhausted) && !window.is_a_date {
+    } else if decided.class == Some(Class::QuotaExhausted) && !window.is_a_date && !window.is_apart {
         decided.class = Some(Class::RateLimit);
         decided.detail = Some("throttle".to_owned());
     }

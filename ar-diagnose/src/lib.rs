@@ -10,6 +10,7 @@ pub mod clean;
 pub mod evidence;
 pub mod explain;
 pub mod find;
+pub mod grams;
 pub mod judge;
 pub mod needles;
 pub mod rule;

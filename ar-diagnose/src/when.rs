@@ -25,12 +25,14 @@ pub struct Window {
     pub until: Stamp,
     /// Whether a point in time was printed, not a length.
     pub is_a_date: bool,
+    /// Whether it stands in another line than the message.
+    pub is_apart: bool,
 }
 
 impl Window {
     /// A window that ends at a point in time.
     pub fn at(until: Stamp) -> Self {
-        Self { until, is_a_date: true }
+        Self { until, is_a_date: true, is_apart: false }
     }
 }
 
@@ -82,7 +84,10 @@ pub fn near(page: &Page, index: usize, now: Stamp) -> Option<Window> {
     let above = (index.saturating_sub(REACH / 2)..index).rev();
     below.chain(above).filter_map(|at| page.lines.get(at)).find_map(|line| {
         let text = page.lower_line(*line);
-        if line.transient || is_status_panel(text) { None } else { in_line(page, *line, now) }
+        if line.transient || is_status_panel(text) {
+            return None;
+        }
+        in_line(page, *line, now).map(|window| Window { is_apart: true, ..window })
     })
 }
 
@@ -117,7 +122,7 @@ pub fn in_text(text: &str, lower: &str, now: Stamp) -> Option<Window> {
 fn expression(rest: &str, cue: &str, now: Stamp) -> Option<Window> {
     let (rest, unit) = scan::lead(rest, cue);
     if let Some(length) = length::read(rest, unit) {
-        return Some(Window { until: now.plus(length), is_a_date: false });
+        return Some(Window { until: now.plus(length), is_a_date: false, is_apart: false });
     }
     calendar::read(rest, now).map(Window::at)
 }

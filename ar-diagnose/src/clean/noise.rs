@@ -36,6 +36,8 @@ struct State {
     codex: Codex,
     /// The message of a panic stands below its place.
     panicked: bool,
+    /// How far the frame of a traceback is indented, whose source line may follow.
+    framed: Option<usize>,
 }
 
 impl State {
@@ -54,6 +56,11 @@ impl State {
         if std::mem::take(&mut self.panicked) {
             return false;
         }
+        let indent = line.len() - line.trim_start().len();
+        if self.framed.is_some_and(|frame| indent > frame) {
+            return false;
+        }
+        self.framed = (trimmed.starts_with("File \"") && trimmed.contains(", line ")).then_some(indent);
         if trimmed.contains(" panicked at ") {
             self.panicked = true;
             return false;
