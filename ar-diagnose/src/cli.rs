@@ -1,40 +1,62 @@
-//! The command line; ar-diagnose(1) is its specification.
+//! The command line of ar-diagnose.
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 
-/// Work out why a run of a command line agent failed, and whom that concerns.
+/// Work out why a run failed, and whom that concerns
 ///
-/// Reads records from standard input, adds 'diagnosis' to each and prints it. With --text it classifies any
-/// program's output.
+/// Reads records on standard input, adds 'diagnosis' to each and prints it. With --text it classifies what any program
+/// printed: status 0 where the text is classified, 1 where it is not.
 #[derive(Debug, Parser)]
-#[command(name = "ar-diagnose", version)]
+#[command(name = "ar-diagnose", version, args_conflicts_with_subcommands = true)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag that somebody types")]
 pub struct Cli {
-    /// Classify raw text on standard input instead of records.
+    /// List or test rules instead
+    #[command(subcommand)]
+    pub verb: Option<Verb>,
+
+    /// Classify the text on standard input
     #[arg(short, long)]
     pub text: bool,
 
-    /// Print the diagnosis as one JSON object (with --text).
+    /// Print the diagnosis of a text as JSON
     #[arg(long, requires = "text")]
     pub json: bool,
 
-    /// Print the class alone.
+    /// Print nothing but the class of a text
     #[arg(long, requires = "text", conflicts_with = "json")]
     pub class_only: bool,
 
-    /// The command that printed the text.
+    /// The command NAME printed the text
     #[arg(long = "cli", value_name = "NAME", requires = "text")]
     pub command: Option<String>,
 
-    /// The exit status with which the command ended.
+    /// The command that printed the text ended with status N
     #[arg(long, value_name = "N", requires = "text", allow_negative_numbers = true)]
     pub exit_code: Option<i32>,
 
-    /// Tell every rule that matched, and why one of them won.
+    /// Tell every rule that matched, and why one of them decided
     #[arg(long)]
     pub explain: bool,
 
-    /// The configuration directory.
-    #[arg(long, value_name = "DIR")]
+    /// Read the configuration in DIR
+    #[arg(long, value_name = "DIR", global = true)]
     pub config: Option<PathBuf>,
+}
+
+/// What there is to do with rules.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// List the rules in the order in which ties are settled
+    Rules {
+        /// Print one JSON object for each rule
+        #[arg(long)]
+        json: bool,
+    },
+    /// Tell what is wrong with the rules in FILE
+    Test {
+        /// The file of rules
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
 }

@@ -1,14 +1,19 @@
 //! Records in, records with a diagnosis out, one line at a time.
 
 use crate::cli::Cli;
+use crate::listing;
 use anyhow::{Context, Result};
 use ar_core::record::{self, Exec};
 use ar_core::{Failure, Record, Stamp};
 use ar_diagnose::evidence::Evidence;
 use ar_diagnose::explain;
 use ar_diagnose::judge::judge;
-use ar_diagnose::rule::BUILT_IN;
-use std::io::{self, Write};
+use ar_diagnose::rule::Rule;
+use rustix::event::{PollFd, PollFlags};
+use rustix::io::Errno;
+use std::fs::File;
+use std::io::{self, BufReader, Write};
+use std::os::fd::AsFd;
 use std::process::ExitCode;
 
 /// Diagnoses every record of standard input.
@@ -16,14 +21,20 @@ use std::process::ExitCode;
 /// A record that carries an error passes untouched. What goes wrong here rides on in the record as well.
 pub fn run(cli: &Cli) -> Result<ExitCode> {
     stay_for_the_end()?;
-    let mut input = io::stdin().lock();
+    let rules = listing::load(cli.config.as_deref())?;
+    // Standard input has a buffer of its own, which nobody can look into.
+    let input = io::stdin().as_fd().try_clone_to_owned().context("cannot open standard input")?;
+    let mut input = BufReader::new(File::from(input));
     let mut output = io::stdout().lock();
     let mut any = false;
     loop {
+        if input.buffer().is_empty() && !wait_for_input()? {
+            return Ok(ExitCode::SUCCESS);
+        }
         match record::read(&mut input) {
             Ok(Some(mut record)) => {
                 any = true;
-                let trouble = diagnose(cli, &mut record).err();
+                let trouble = diagnose(cli, &rules, &mut record).err();
                 if let Some(error) = &trouble {
                     record.set_error("ar-diagnose", &Failure::of(error))?;
                 }
@@ -39,7 +50,7 @@ pub fn run(cli: &Cli) -> Result<ExitCode> {
     }
 }
 
-fn diagnose(cli: &Cli, record: &mut Record) -> Result<()> {
+fn diagnose(cli: &Cli, rules: &[Rule], record: &mut Record) -> Result<()> {
     if record.at("error").is_some_and(|error| !error.is_null()) {
         return Ok(());
     }
@@ -47,12 +58,30 @@ fn diagnose(cli: &Cli, record: &mut Record) -> Result<()> {
         .get("exec")?
         .ok_or_else(|| Failure::trouble("the record has no 'exec'").hint("run ar-exec before ar-diagnose"))?;
     let evidence = Evidence::of_run(&exec, record.dir().as_deref())?;
-    let judgement = judge(&evidence, BUILT_IN, Stamp::now()?);
+    let judgement = judge(&evidence, rules, Stamp::now()?);
     if cli.explain {
         write!(io::stderr(), "{}", explain::in_words(&judgement))
             .context("cannot write to standard error")?;
     }
     record.set("diagnosis", judgement.diagnosis)
+}
+
+/// Waits until there is something to read; false where nobody is left to read what would be written.
+///
+/// A stage whose reader is gone must end, so that the stage before it learns that in turn and ends its child.
+fn wait_for_input() -> Result<bool> {
+    let (input, output) = (io::stdin(), io::stdout());
+    let mut ends = [PollFd::new(&input, PollFlags::IN), PollFd::new(&output, PollFlags::empty())];
+    loop {
+        match rustix::event::poll(&mut ends, None) {
+            Ok(_) => break,
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error).context("cannot wait for standard input"),
+        }
+    }
+    let gone = ends.last().is_some_and(|end| end.revents().intersects(PollFlags::ERR));
+    let ready = ends.first().is_some_and(|end| !end.revents().is_empty());
+    Ok(ready || !gone)
 }
 
 /// Lets the failure ride the pipe in a record of its own.

@@ -5,6 +5,7 @@
 //! Judging is a function from evidence, rules and the time to a diagnosis: it reads no file, no clock and no
 //! environment. `filter` and `typed` collect the evidence, `judge` decides.
 
+pub mod check;
 pub mod choose;
 pub mod clean;
 pub mod evidence;
@@ -12,6 +13,7 @@ pub mod explain;
 pub mod find;
 pub mod grams;
 pub mod judge;
+pub mod library;
 pub mod needles;
 pub mod rule;
 pub mod source;

@@ -2,11 +2,13 @@
 
 mod cli;
 mod filter;
+mod listing;
 mod typed;
 
 use anyhow::Result;
 use ar_core::exit;
 use clap::Parser;
+use cli::{Cli, Verb};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -14,6 +16,11 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<ExitCode> {
-    let cli = cli::Cli::parse();
-    if cli.text { typed::run(&cli) } else { filter::run(&cli) }
+    let cli = Cli::parse();
+    match &cli.verb {
+        Some(Verb::Rules { json }) => listing::rules(cli.config.as_deref(), *json),
+        Some(Verb::Test { file }) => listing::test(file),
+        None if cli.text => typed::run(&cli),
+        None => filter::run(&cli),
+    }
 }

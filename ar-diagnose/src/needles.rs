@@ -31,7 +31,7 @@ pub fn of(pattern: &str) -> Result<Needles, Box<regex_syntax::Error>> {
 }
 
 /// Signs that the line is an answer of an API, whatever else is in it.
-const API: &str = r#"(?:\bapi ?error\b|\berror code: [45]|\berror"?: ?\{|\brequest[_-]id\b|\bai_(?:apicall|retry)error|llm provider|\b(?:litellm|openai|anthropic|botocore|google|httpx|groq|mistralai|cohere)\.\S*(?:error|exception|exhausted)|\bstatus(?: ?code)?[:= ]+[45][0-9][0-9]\b)"#;
+const API: &str = r#"(?:\bapi error\b|\bapierror: |\berror code: [45]|\berror"?: ?\{|\brequest[_-]id\b|\bai_(?:apicall|retry)error|llm provider|\b(?:litellm|openai|anthropic|botocore|google|httpx|groq|mistralai|cohere)\.\S*(?:error|exception|exhausted)|\bstatus(?: ?code)?[:= ]{1,2}[45][0-9][0-9]\b)"#;
 
 /// Writes the abbreviations of rules out: `{=}` is what stands between a key and its value in JSON, logs and
 /// programs, `{^}` is where a message starts, `{api}` are signs that an API answered.

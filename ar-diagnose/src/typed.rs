@@ -1,6 +1,7 @@
 //! `--text`: any program's output on standard input.
 
 use crate::cli::Cli;
+use crate::listing;
 use anyhow::{Context, Result};
 use ar_core::record::{Class, Diagnosis};
 use ar_core::{Stamp, exit};
@@ -8,7 +9,6 @@ use ar_diagnose::evidence::{Evidence, tail_of_stream};
 use ar_diagnose::explain;
 use ar_diagnose::find::family;
 use ar_diagnose::judge::{Judgement, judge};
-use ar_diagnose::rule::BUILT_IN;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
@@ -21,7 +21,8 @@ pub fn run(cli: &Cli) -> Result<ExitCode> {
         text,
         ..Evidence::default()
     };
-    let judgement = judge(&evidence, BUILT_IN, Stamp::now()?);
+    let rules = listing::load(cli.config.as_deref())?;
+    let judgement = judge(&evidence, &rules, Stamp::now()?);
     if cli.explain && !cli.json {
         write!(io::stdout(), "{}", explain::in_words(&judgement))
             .context("cannot write to standard output")?;

@@ -221,3 +221,122 @@ fn a_missing_run_directory_is_read_as_silence() {
     std::fs::remove_file(Path::new(run.dir.path()).join("stderr")).unwrap();
     is(&run, "task", Some("unknown"), None);
 }
+
+#[test]
+fn a_filter_whose_reader_is_gone_ends_though_its_input_stays_open() {
+    let mut child = std::process::Command::new(assert_cmd::cargo::cargo_bin!("ar-diagnose"))
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    assert!(child.wait().unwrap().success());
+}
+
+/// A configuration directory with one file of rules.
+fn config(rules: &str) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("rules.d")).unwrap();
+    std::fs::write(dir.path().join("rules.d/ours.toml"), rules).unwrap();
+    dir
+}
+
+const OURS: &str = r#"
+[[rule]]
+id = "seats"
+class = "quota_exhausted"
+detail = "usage_limit"
+patterns = ['''all seats are taken''']
+answers = "Our own agent, when everybody uses it"
+examples = ["oh no: all seats are taken", "All seats are taken, come back in 2 hours"]
+lookalikes = ["All seats are red"]
+"#;
+
+#[test]
+fn a_users_rule_holds_without_a_build() {
+    let dir = config(OURS);
+    let words = "quota_exhausted usage_limit until 2026-06-01T14:00:00.000Z (rule:ours/seats)\n";
+    tool()
+        .args(["--text", "--config"])
+        .arg(dir.path())
+        .write_stdin("All seats are taken, come back in 2 hours")
+        .assert()
+        .code(0)
+        .stdout(words)
+        .stderr("");
+}
+
+#[test]
+fn a_broken_rule_is_reported_with_its_line_and_skipped() {
+    let dir = config(&format!("{OURS}{}", OURS.replace("quota_exhausted", "quota")));
+    let file = dir.path().join("rules.d/ours.toml");
+    let output = tool()
+        .args(["--text", "--class-only", "--config"])
+        .arg(dir.path())
+        .write_stdin("all seats are taken")
+        .assert()
+        .code(0)
+        .stdout("quota_exhausted\n")
+        .get_output()
+        .clone();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        told.starts_with(&format!("ar-diagnose: {}:11: rule 'seats': class: ", file.display())),
+        "{told}"
+    );
+    assert_eq!(told.lines().count(), 1);
+}
+
+#[test]
+fn a_file_of_rules_is_tested() {
+    let dir = config(OURS);
+    let file = dir.path().join("rules.d/ours.toml");
+    tool()
+        .arg("test")
+        .arg(&file)
+        .assert()
+        .code(0)
+        .stdout(format!("{}: 1 rules and 3 texts are good\n", file.display()))
+        .stderr("");
+    let wrong = OURS
+        .replace("oh no: all seats are taken", "no seat")
+        .replace("All seats are red", "all seats are taken");
+    std::fs::write(&file, wrong).unwrap();
+    let told = format!(
+        "{0}:2: rule 'seats': it does not match the example 'no seat'\n{0}:2: rule 'seats': it matches the lookalike 'all seats are taken'\n",
+        file.display()
+    );
+    tool().arg("test").arg(&file).assert().code(1).stdout(told).stderr("");
+    let missing = "ar-diagnose: cannot read 'none.toml': No such file or directory (os error 2)\n";
+    tool().args(["test", "none.toml"]).assert().code(2).stdout("").stderr(missing);
+}
+
+#[test]
+fn rules_are_listed() {
+    let dir = config(OURS);
+    let output = tool()
+        .args(["rules", "--json", "--config"])
+        .arg(dir.path())
+        .assert()
+        .code(0)
+        .stderr("")
+        .get_output()
+        .clone();
+    let listed: Vec<Value> = String::from_utf8(output.stdout)
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!((&listed[0]["id"], &listed[0]["rank"]), (&json!("ours/seats"), &json!(95)));
+    assert!(listed.len() > 50);
+}
+
+#[test]
+fn an_explanation_lists_every_match_and_the_winner() {
+    let text = "Error: 401 Unauthorized\nError: 429 Too Many Requests\n";
+    let output = tool().args(["--text", "--explain"]).write_stdin(text).assert().code(0).get_output().clone();
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert!(told.contains("  line   1  rank 56  auth_expired"), "{told}");
+    assert!(told.contains("* line   2  rank 57  rate_limit"), "{told}");
+    assert!(told.contains("decided by rule:limits/bare-429: the last message that is known\n"), "{told}");
+}

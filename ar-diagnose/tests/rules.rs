@@ -1,0 +1,46 @@
+//! The rules that are compiled in, tried on the texts that stand beside them.
+#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
+
+use ar_core::Stamp;
+use ar_diagnose::rule::BUILT_IN;
+use ar_diagnose::{check, library};
+use std::path::Path;
+
+#[test]
+fn every_rule_knows_its_examples_and_leaves_its_lookalikes_alone() {
+    let now = Stamp::parse("2026-06-01T12:00:00Z").unwrap();
+    let mut all = Vec::new();
+    for entry in std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("rules")).unwrap() {
+        let file = entry.unwrap().path();
+        let (written, problems) = library::read(&file).unwrap();
+        all.extend(problems);
+        all.extend(check::problems(&file, &written, BUILT_IN, now));
+    }
+    let told: Vec<String> = all.iter().map(ToString::to_string).collect();
+    assert!(told.is_empty(), "\n{}", told.join("\n"));
+}
+
+#[test]
+fn the_tables_are_the_files() {
+    let mut count = 0;
+    for entry in std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("rules")).unwrap() {
+        for written in library::read(&entry.unwrap().path()).unwrap().0 {
+            let rule = BUILT_IN.iter().find(|rule| rule.id == written.rule.id).unwrap();
+            assert_eq!(rule.patterns.len(), written.rule.patterns.len());
+            for (compiled, read) in rule.patterns.iter().zip(written.rule.patterns.iter()) {
+                assert_eq!(
+                    (&compiled.groups, compiled.plain),
+                    (&read.groups, read.plain),
+                    "{}",
+                    compiled.source
+                );
+            }
+            assert_eq!(
+                (rule.class, rule.verdict, rule.scope),
+                (written.rule.class, written.rule.verdict, written.rule.scope)
+            );
+            count += 1;
+        }
+    }
+    assert_eq!(count, BUILT_IN.len());
+}
