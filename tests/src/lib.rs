@@ -37,14 +37,15 @@ use std::time::{Duration, Instant};
 /// The programs of the pipeline and around it.
 pub const TOOLS: [&str; 6] = ["ar", "ar-diagnose", "ar-exec", "ar-log", "ar-pick", "ar-setup"];
 
-/// The directory of the built tools: the one above the test executable's `deps`.
+/// The directory of the built tools: that of this executable, or the one above where that is cargo's `deps`.
 pub fn tools_dir() -> PathBuf {
     let exe = env::current_exe().unwrap();
-    let dir = exe.parent().and_then(Path::parent).unwrap().to_path_buf();
+    let own = exe.parent().unwrap();
+    let dir = if own.ends_with("deps") { own.parent().unwrap() } else { own };
     for tool in TOOLS {
         assert!(dir.join(tool).exists(), "'{tool}' is not built in '{}': run 'make check'", dir.display());
     }
-    dir
+    dir.to_path_buf()
 }
 
 /// The root of the source tree.

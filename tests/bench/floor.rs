@@ -1,0 +1,3 @@
+//! An empty program: what no tool can be faster than.
+
+fn main() {}

@@ -1,0 +1,114 @@
+//! Wall times.
+
+use ar_tests::{Home, Run};
+use std::fs::File;
+use std::io::{self, Write};
+use std::process::Stdio;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// A command that is timed, and what it reads.
+pub struct Subject<'a> {
+    name: &'a str,
+    command: Box<dyn Fn() -> Run + 'a>,
+    record: Option<Template<'a>>,
+}
+
+/// A record for each run of a tool that reads one, with an id of its own: a run that is stored already costs less.
+struct Template<'a> {
+    home: &'a Home,
+    line: String,
+    run: String,
+}
+
+impl Template<'_> {
+    /// The record of a run of another id, with the files of the first.
+    fn with_id(&self, id: &str) -> String {
+        self.line.replacen(&self.run, id, 1)
+    }
+}
+
+impl<'a> Subject<'a> {
+    pub fn new(name: &'a str, command: impl Fn() -> Run + 'a) -> Self {
+        Self { name, command: Box::new(command), record: None }
+    }
+
+    /// A tool that reads the record which `source` prints.
+    pub fn with_record(name: &'a str, home: &'a Home, source: &str, command: impl Fn() -> Run + 'a) -> Self {
+        let line = String::from_utf8(home.sh(source).any_stdout().check().stdout).unwrap();
+        let run = line.split("\"run\":\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+        Self { name, command: Box::new(command), record: Some(Template { home, line, run }) }
+    }
+
+    fn time(&self, round: usize) -> Duration {
+        let stdin = match &self.record {
+            None => Stdio::null(),
+            Some(template) => {
+                let id = format!("{}{round:06}", &template.run[..20]);
+                let path = template.home.write("work/record", template.with_id(&id));
+                Stdio::from(File::open(path).unwrap())
+            }
+        };
+        time((self.command)(), stdin)
+    }
+}
+
+/// Prints the median of each subject, and what it costs over the second one.
+pub fn compare(out: &mut impl Write, subjects: &[Subject], rounds: usize) -> io::Result<()> {
+    let mut times = vec![Vec::with_capacity(rounds); subjects.len()];
+    // In turns, so that a busy moment of the machine hits all of them alike.
+    for round in 0..rounds {
+        for (subject, times) in subjects.iter().zip(&mut times) {
+            times.push(subject.time(round));
+        }
+    }
+    let medians: Vec<Duration> = times.iter_mut().map(|times| quantile(times, 0.5)).collect();
+    writeln!(out, "{:30} {:>8} {:>8} {:>12} {:>12}", "", "median", "p90", "over floor", "over bare")?;
+    for ((subject, times), median) in subjects.iter().zip(&mut times).zip(&medians) {
+        let [floor, bare] = [medians[0], medians[1]].map(|base| ms(*median) - ms(base));
+        let p90 = ms(quantile(times, 0.9));
+        writeln!(out, "{:30} {:8.2} {p90:8.2} {floor:12.2} {bare:12.2}", subject.name, ms(*median))?;
+    }
+    Ok(())
+}
+
+/// Prints the wall times of runs that start together.
+pub fn at_once(out: &mut impl Write, name: &str, runs: usize, command: impl Fn() -> Run) -> io::Result<()> {
+    let commands: Vec<Run> = (0..runs).map(|_| command()).collect();
+    let start = Instant::now();
+    let mut times: Vec<Duration> = thread::scope(|scope| {
+        let threads: Vec<_> =
+            commands.into_iter().map(|run| scope.spawn(|| time(run, Stdio::null()))).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    let all = ms(start.elapsed());
+    let [median, last] = [0.5, 1.0].map(|part| ms(quantile(&mut times, part)));
+    writeln!(out, "{name:30} all {all:8.1}   median {median:8.1}   slowest {last:8.1}")
+}
+
+fn time(run: Run, stdin: Stdio) -> Duration {
+    let start = Instant::now();
+    let mut child = run.spawn(|command| {
+        command.stdin(stdin).stdout(Stdio::null()).stderr(Stdio::inherit());
+    });
+    let status = child.wait().unwrap();
+    let time = start.elapsed();
+    assert!(status.success(), "a command that is timed fails: {status}");
+    time
+}
+
+fn quantile(times: &mut [Duration], part: f64) -> Duration {
+    times.sort();
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_precision_loss,
+        clippy::cast_sign_loss,
+        reason = "a few hundred times"
+    )]
+    let index = ((times.len() - 1) as f64 * part).round() as usize;
+    times[index]
+}
+
+fn ms(time: Duration) -> f64 {
+    time.as_secs_f64() * 1000.0
+}
