@@ -15,6 +15,7 @@ pub mod processes;
 pub mod record;
 pub mod signals;
 pub mod state;
+pub mod watch;
 
 pub use clock::Stamp;
 pub use exit::Failure;

@@ -1,15 +1,20 @@
 //! The configuration directory: `config.toml`, `models/NAME.toml`, `agents/NAME.md` (ar-config(5)).
 
+mod account;
+mod cooldown;
 mod model;
 mod quantity;
 mod template;
 
-pub use model::{Model, Price, PromptMode, Provider};
+pub use account::Account;
+pub use cooldown::Cooldown;
+pub use model::{Model, Price, PromptMode, Provider, Strategy};
 
 use crate::exit::Failure;
 use anyhow::Context;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
 use std::io::ErrorKind;
@@ -21,6 +26,10 @@ use std::path::{Path, PathBuf};
 pub struct Config {
     /// The model of a call that names none.
     pub model: Option<String>,
+    /// How long providers rest.
+    pub cooldown: Cooldown,
+    /// What is known of accounts, by name.
+    pub accounts: BTreeMap<String, Account>,
 }
 
 impl Config {

@@ -22,6 +22,10 @@ pub struct Model {
     pub file: PathBuf,
     /// What it is for, in the user's words.
     pub description: Option<String>,
+    /// How a provider is chosen inside a tier.
+    pub strategy: Strategy,
+    /// Models that serve, in this order, where this one has nobody left.
+    pub fallback: Vec<String>,
     /// The providers in the order of the file; at least one, names unique.
     pub providers: Vec<Provider>,
 }
@@ -83,6 +87,25 @@ pub struct Provider {
     pub price: Option<Price>,
     /// Whether the provider is left out.
     pub disabled: bool,
+    /// Files and commands whose change ends a cooldown; None for what [`crate::watch`] knows by itself.
+    pub watch: Option<Vec<String>>,
+}
+
+/// How a provider is chosen inside a tier. ar-pick(1) states the rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Strategy {
+    /// The one with the fewest runs by its weight.
+    #[default]
+    RoundRobin,
+    /// The one with the fewest live runs by its weight.
+    LeastBusy,
+    /// The first in the order of the file.
+    Ordered,
+    /// The one whose quota is refilled first.
+    SoonestReset,
+    /// Any.
+    Random,
 }
 
 /// What tokens cost, in US dollars per million.
@@ -157,8 +180,44 @@ impl Model {
             }
             providers.push(provider);
         }
-        let description = top.description.map(Spanned::into_inner);
-        Ok(Self { name: name.to_owned(), file, description, providers })
+        Ok(Self {
+            name: name.to_owned(),
+            description: top.description.map(Spanned::into_inner),
+            strategy: top.strategy.map(Spanned::into_inner).unwrap_or_default(),
+            fallback: fallback(name, top.fallback)
+                .map_err(|(offset, message)| located(&file, text, offset.unwrap_or(0), &message))?,
+            file,
+            providers,
+        })
+    }
+
+    /// The models that serve where this one has nobody left: its fallbacks, each followed by its own.
+    ///
+    /// A circle is an error, and so is a model that cannot be read.
+    pub fn fallbacks(&self, dir: &Path) -> anyhow::Result<Vec<Self>> {
+        let mut found = Vec::new();
+        self.follow(dir, &[&self.name], &mut found)?;
+        Ok(found)
+    }
+
+    fn follow(&self, dir: &Path, above: &[&str], found: &mut Vec<Self>) -> anyhow::Result<()> {
+        for name in &self.fallback {
+            if above.contains(&name.as_str()) {
+                let circle = [above, &[name.as_str()]].concat().join("' to '");
+                let message =
+                    format!("{}: 'fallback' goes in a circle, from '{circle}'", self.file.display());
+                return Err(Failure::trouble(message).into());
+            }
+            let model =
+                Self::load(dir, name).with_context(|| format!("cannot fall back from '{}'", self.name))?;
+            let above = [above, &[name.as_str()]].concat();
+            // Two models may share a fallback; trying it once is enough.
+            if !found.iter().any(|other: &Self| other.name == *name) {
+                found.push(model.clone());
+            }
+            model.follow(dir, &above, found)?;
+        }
+        Ok(())
     }
 
     /// The provider of that name.
@@ -190,11 +249,13 @@ fn provider(own: Template, top: &Template) -> Result<Provider, Wrong> {
     if let Some(nested) = &own.providers {
         return Err((Some(nested.span().start), "a provider cannot hold 'providers'".to_owned()));
     }
-    if let Some(description) = &own.description {
-        return Err((
-            Some(description.span().start),
-            "'description' belongs at the top of the file".to_owned(),
-        ));
+    let misplaced = [
+        ("description", own.description.as_ref().map(Spanned::span)),
+        ("strategy", own.strategy.as_ref().map(Spanned::span)),
+        ("fallback", own.fallback.as_ref().map(Spanned::span)),
+    ];
+    if let Some((key, Some(span))) = misplaced.into_iter().find(|(_, span)| span.is_some()) {
+        return Err((Some(span.start), format!("'{key}' belongs at the top of the file")));
     }
     let command = own.command.or_else(|| top.command.clone()).filter(|command| !command.is_empty());
     let command = command.ok_or((None, "a provider has no 'command'".to_owned()))?;
@@ -238,7 +299,19 @@ fn provider(own: Template, top: &Template) -> Result<Provider, Wrong> {
         pty: own.pty.or(top.pty).unwrap_or(false),
         price: own.price.or(top.price),
         disabled: own.disabled.or(top.disabled).unwrap_or(false),
+        watch: own.watch.or_else(|| top.watch.clone()),
     })
+}
+
+/// The models that a model falls back to. Longer circles are found where they are followed, see [`Model::fallbacks`].
+fn fallback(name: &str, written: Option<Spanned<Vec<String>>>) -> Result<Vec<String>, Wrong> {
+    let Some(written) = written else { return Ok(Vec::new()) };
+    let at = Some(written.span().start);
+    match written.get_ref().iter().find(|other| *other == name || !is_name(other)) {
+        Some(own) if own == name => Err((at, format!("'fallback' of '{name}' names itself"))),
+        Some(other) => Err((at, format!("'{other}' in 'fallback' is not a name for a model"))),
+        None => Ok(written.into_inner()),
+    }
 }
 
 fn checked_name(name: &Spanned<String>, key: &str) -> Result<String, Wrong> {

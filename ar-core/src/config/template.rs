@@ -1,7 +1,7 @@
 //! The keys of a model file as they are written, before defaults and checks.
 
 use super::quantity::{Limit, Size};
-use crate::config::{Price, PromptMode};
+use crate::config::{Price, PromptMode, Strategy};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use toml::Spanned;
@@ -12,6 +12,8 @@ use toml::Spanned;
 pub(super) struct Template {
     pub providers: Option<Spanned<Vec<Spanned<Template>>>>,
     pub description: Option<Spanned<String>>,
+    pub strategy: Option<Spanned<Strategy>>,
+    pub fallback: Option<Spanned<Vec<String>>>,
 
     pub name: Option<Spanned<String>>,
     pub account: Option<Spanned<String>>,
@@ -40,4 +42,5 @@ pub(super) struct Template {
     pub pty: Option<bool>,
     pub price: Option<Price>,
     pub disabled: Option<bool>,
+    pub watch: Option<Vec<String>>,
 }

@@ -20,7 +20,8 @@ const STEPS: &[&str] = &["
     );
 
     -- Counters of each provider. pass grows by the stride of its weight with each run; the lowest is chosen next.
-    -- blamed_1 to blamed_3 are the times of its last three failures, newest first.
+    -- blamed_1 to blamed_3 are the times of its last three failures, newest first. watch is the JSON list of the files
+    -- whose change ends its cooldown. switched_off is when somebody did so by hand.
     CREATE TABLE provider (
         model    TEXT NOT NULL,
         name     TEXT NOT NULL,
@@ -30,10 +31,40 @@ const STEPS: &[&str] = &["
         blamed_1 BIGINT,
         blamed_2 BIGINT,
         blamed_3 BIGINT,
+        watch    TEXT,
+        switched_off BIGINT,
         PRIMARY KEY (model, name)
     );
 
-    -- Cooldowns. A row is there while one lasts; scope is 'account', 'model:MODEL' or 'provider:MODEL/NAME'.
+    -- The provider that all runs of a model go to, until a time or until somebody releases it.
+    CREATE TABLE route (
+        model    TEXT NOT NULL PRIMARY KEY,
+        provider TEXT NOT NULL,
+        set_at   BIGINT NOT NULL,
+        until    BIGINT
+    );
+
+    -- Calls that wait for a provider. Of those with the same queue the lowest place is served first. Each holds the lock
+    -- of a file of its run's name for as long as it lives.
+    CREATE TABLE waiter (
+        run   TEXT NOT NULL PRIMARY KEY,
+        queue TEXT NOT NULL,
+        place BIGINT NOT NULL,
+        host  TEXT NOT NULL,
+        since BIGINT NOT NULL
+    );
+
+    -- What the quota command of an account told last. asked_at is when somebody began to ask.
+    CREATE TABLE quota (
+        account  TEXT NOT NULL PRIMARY KEY,
+        asked_at BIGINT NOT NULL,
+        told_at  BIGINT,
+        windows  TEXT,
+        problem  TEXT
+    );
+
+    -- Cooldowns. A row is there while one lasts; scope is 'account', 'model:MODEL' or 'provider:MODEL/NAME'. watched tells
+    -- how the files of watch looked when it began.
     CREATE TABLE health (
         account     TEXT NOT NULL,
         scope       TEXT NOT NULL,
@@ -44,12 +75,14 @@ const STEPS: &[&str] = &["
         retry_at    BIGINT NOT NULL,
         resets_at   BIGINT,
         strikes     BIGINT NOT NULL,
+        watched     TEXT,
         probe_run   TEXT,
         probe_until BIGINT,
         PRIMARY KEY (account, scope)
     );
 
-    -- One row a run, written when it is picked. status is picked, done, failed (a tool's own trouble) or lost.
+    -- One row a run, written when it is picked. status is picked, done, failed (a tool's own trouble) or lost. why is the
+    -- JSON list of the candidates among which it was picked.
     CREATE TABLE run (
         id          TEXT NOT NULL PRIMARY KEY,
         call_id     TEXT NOT NULL,
@@ -68,7 +101,8 @@ const STEPS: &[&str] = &["
         class       TEXT,
         detail      TEXT,
         tags        TEXT,
-        record      TEXT
+        record      TEXT,
+        why         TEXT
     );
     CREATE INDEX run_live ON run (picked_at) WHERE status = 'picked';
     CREATE INDEX run_by_time ON run (picked_at);
