@@ -45,6 +45,10 @@ pub struct Store {
     /// Mark the run; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     pub tag: Vec<String>,
+
+    /// Read the numbers of the cooldowns in this directory
+    #[arg(long, value_name = "DIR")]
+    pub config: Option<PathBuf>,
 }
 
 /// What ar-log can show.

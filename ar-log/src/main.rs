@@ -9,6 +9,7 @@ mod store;
 mod tags;
 
 use anyhow::Result;
+use ar_core::config::{Config, Cooldown};
 use ar_core::{Failure, Record, Stamp, exit, paths, record, state::State};
 use clap::Parser;
 use cli::{Cli, Store, Verb};
@@ -72,9 +73,26 @@ fn filter(cli: &Cli, state_file: &Path) -> Result<ExitCode> {
 }
 
 fn store(cli: &Cli, state_file: &Path, record: &Record, code: u8) -> Result<()> {
+    let rules = rules(cli, record)?;
     let mut state = State::open(state_file)?;
-    store::store(&mut state, record, code, Stamp::now()?, !cli.store.no_log)?;
+    store::store(&mut state, record, code, Stamp::now()?, !cli.store.no_log, &rules)?;
     state.close()
+}
+
+/// The numbers of the cooldowns, which only a failure of the provider needs. A configuration that cannot be read must not
+/// lose the run: its trouble is told, and the defaults hold.
+fn rules(cli: &Cli, record: &Record) -> Result<Cooldown> {
+    if !status::another_may_do_better(record)? {
+        return Ok(Cooldown::default());
+    }
+    let config = paths::config_dir(cli.store.config.as_deref()).and_then(|dir| Config::load(&dir));
+    Ok(config.map_or_else(
+        |error| {
+            exit::warn(NAME, &Failure::of(&error));
+            Cooldown::default()
+        },
+        |config| config.cooldown,
+    ))
 }
 
 fn print(cli: &Cli, record: &Record, code: u8) -> Result<()> {

@@ -1,32 +1,40 @@
 //! ar-log's statements that write. A run, its provider's counters and its health are one transaction.
 
-use crate::cooldown::{self, Rest};
+use crate::cooldown::{self, Rest, Span};
 use anyhow::{Context, Result};
+use ar_core::config::Cooldown;
 use ar_core::record::{Class, Diagnosis, Exec, Pick, Scope, ToolError, Verdict};
 use ar_core::state::{State, host, scopes};
-use ar_core::{Record, Stamp};
+use ar_core::{Record, Stamp, watch};
 use rusqlite::{Connection, OptionalExtension, params};
 
 /// Stores a record. One that is stored already stays as it is: a replayed record counts once.
-pub fn store(state: &mut State, record: &Record, code: u8, now: Stamp, with_content: bool) -> Result<()> {
+pub fn store(
+    state: &mut State,
+    record: &Record,
+    code: u8,
+    now: Stamp,
+    with_content: bool,
+    rules: &Cooldown,
+) -> Result<()> {
     let line = record.to_line()?;
     state.write(|db| {
         if !store_run(db, record, code, now, with_content.then_some(line.as_str()))? {
             return Ok(());
         }
+        let pick: Option<Pick> = record.get("pick")?;
+        if let (Some(pick), Some(diagnosis)) = (pick, record.get::<Diagnosis>("diagnosis")?) {
+            match diagnosis.verdict {
+                Verdict::Ok => clear(db, record, &pick, now)?,
+                Verdict::Provider => blame(db, record, &pick, &diagnosis, now, rules)?,
+                Verdict::Network | Verdict::Task | Verdict::Caller => {}
+            }
+        }
         db.execute(
             "UPDATE health SET probe_run = NULL, probe_until = NULL WHERE probe_run = $1",
             [record.run()],
         )?;
-        let pick: Option<Pick> = record.get("pick")?;
-        let (Some(pick), Some(diagnosis)) = (pick, record.get::<Diagnosis>("diagnosis")?) else {
-            return Ok(());
-        };
-        match diagnosis.verdict {
-            Verdict::Ok => clear(db, record, &pick),
-            Verdict::Provider => blame(db, record, &pick, &diagnosis, now),
-            Verdict::Network | Verdict::Task | Verdict::Caller => Ok(()),
-        }
+        Ok(())
     })
 }
 
@@ -74,18 +82,27 @@ fn store_run(db: &Connection, record: &Record, code: u8, now: Stamp, line: Optio
     Ok(true)
 }
 
-/// A success ends the cooldowns that began before the run did: it proves nothing about later ones.
-fn clear(db: &Connection, record: &Record, pick: &Pick) -> Result<()> {
+/// A success ends the cooldowns that it tried out and those that began before the run did: it proves nothing about later
+/// ones, unless their beginning still lies ahead because the clock was set back.
+fn clear(db: &Connection, record: &Record, pick: &Pick, now: Stamp) -> Result<()> {
     for scope in scopes(record.text("model").unwrap_or(""), &pick.provider) {
         db.execute(
-            "DELETE FROM health WHERE account = $1 AND scope = $2 AND opened_at <= $3",
-            params![pick.account, scope, pick.at.0],
+            "DELETE FROM health WHERE account = $1 AND scope = $2 \
+               AND (opened_at <= $3 OR opened_at > $4 OR probe_run = $5)",
+            params![pick.account, scope, pick.at.0, now.plus(Cooldown::SKEW).0, record.run()],
         )?;
     }
     Ok(())
 }
 
-fn blame(db: &Connection, record: &Record, pick: &Pick, diagnosis: &Diagnosis, now: Stamp) -> Result<()> {
+fn blame(
+    db: &Connection,
+    record: &Record,
+    pick: &Pick,
+    diagnosis: &Diagnosis,
+    now: Stamp,
+    rules: &Cooldown,
+) -> Result<()> {
     let model = record.text("model").unwrap_or("");
     db.execute(
         "UPDATE provider SET blamed_3 = blamed_2, blamed_2 = blamed_1, blamed_1 = $1 WHERE model = $2 AND name = $3",
@@ -97,43 +114,69 @@ fn blame(db: &Connection, record: &Record, pick: &Pick, diagnosis: &Diagnosis, n
         Some(Scope::Model) => in_model,
         Some(Scope::Provider) => own,
     };
-    let before = rest(db, &pick.account, &scope)?;
-    let Some(rest) = cooldown::rest(diagnosis, before, now, chance(record.run())) else { return Ok(()) };
-    let class = diagnosis.class.map_or("unknown", Class::name);
-    let opened_at = if before.is_some_and(|before| now < before.retry_at) { None } else { Some(now.0) };
+    let before = standing(db, &pick.account, &scope)?;
+    let span = Span { picked_at: pick.at, now };
+    let Some(rest) = cooldown::rest(rules, diagnosis, before, span, chance(record.run())) else {
+        return Ok(());
+    };
     db.execute(
-        "INSERT INTO health (account, scope, class, detail, run, opened_at, retry_at, resets_at, strikes) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) \
+        "INSERT INTO health (account, scope, class, detail, run, opened_at, retry_at, resets_at, strikes, watched) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) \
          ON CONFLICT (account, scope) DO UPDATE SET class = excluded.class, detail = excluded.detail, \
-           run = excluded.run, opened_at = coalesce($10, health.opened_at), retry_at = excluded.retry_at, \
-           resets_at = coalesce(excluded.resets_at, health.resets_at), strikes = excluded.strikes",
+           run = excluded.run, opened_at = excluded.opened_at, retry_at = excluded.retry_at, \
+           resets_at = excluded.resets_at, strikes = excluded.strikes, watched = excluded.watched",
         params![
             pick.account,
             scope,
-            class,
+            rest.class.name(),
             diagnosis.detail,
             record.run(),
-            now.0,
+            rest.opened_at.0,
             rest.retry_at.0,
             rest.resets_at.map(|at| at.0),
             rest.strikes,
-            opened_at,
+            watched(db, model, &pick.provider, rest.class)?,
         ],
     )?;
     Ok(())
 }
 
-fn rest(db: &Connection, account: &str, scope: &str) -> Result<Option<Rest>> {
-    db.query_row(
-        "SELECT retry_at, resets_at, strikes FROM health WHERE account = $1 AND scope = $2",
-        params![account, scope],
-        |row| {
-            let resets_at = row.get::<_, Option<i64>>(1)?.map(Stamp);
-            Ok(Rest { retry_at: Stamp(row.get(0)?), resets_at, strikes: row.get(2)? })
-        },
-    )
-    .optional()
-    .context("cannot read the provider's health")
+fn standing(db: &Connection, account: &str, scope: &str) -> Result<Option<Rest>> {
+    let row = db
+        .query_row(
+            "SELECT class, opened_at, retry_at, resets_at, strikes FROM health WHERE account = $1 AND scope = $2",
+            params![account, scope],
+            |row| Ok((row.get::<_, String>(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)),
+        )
+        .optional()
+        .context("cannot read the provider's health")?;
+    let Some((class, opened_at, retry_at, resets_at, strikes)) = row else { return Ok(None) };
+    Ok(Some(Rest {
+        class: Class::parse(&class)?,
+        opened_at: Stamp(opened_at),
+        retry_at: Stamp(retry_at),
+        resets_at: Option::<i64>::map(resets_at, Stamp),
+        strikes,
+    }))
+}
+
+/// How the files look whose change would end a cooldown, as they were left by the run. Nothing that a person could change
+/// ends a rate limit.
+fn watched(db: &Connection, model: &str, provider: &str, class: Class) -> Result<Option<String>> {
+    if class == Class::RateLimit {
+        return Ok(None);
+    }
+    let list: Option<String> = db
+        .query_row("SELECT watch FROM provider WHERE model = $1 AND name = $2", [model, provider], |row| {
+            row.get(0)
+        })
+        .optional()
+        .context("cannot read what is watched")?
+        .flatten();
+    let Some(list) = list else { return Ok(None) };
+    let list: Vec<String> =
+        serde_json::from_str(&list).context("the list of files to watch in the state database is damaged")?;
+    watch::look(&list).map(Some)
 }
 
 /// A number that differs from run to run: the random end of its id.

@@ -88,7 +88,7 @@ fn log_options(cli: &Run) -> Vec<OsString> {
     if cli.no_log {
         options.push("--no-log".into());
     }
-    options.extend(cli.state.iter().map(|file| option("--state=", file.as_os_str())));
+    places(cli, &mut options);
     options
 }
 

@@ -7,9 +7,6 @@ use serde::{Deserialize, Deserializer};
 use std::fmt;
 use std::time::Duration;
 
-/// How far two readings of the clock may lie apart before the clock counts as set back.
-const SKEW: Duration = Duration::from_mins(1);
-
 /// The numbers of the rules by which providers rest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -56,12 +53,15 @@ impl Default for Cooldown {
 }
 
 impl Cooldown {
+    /// How far two readings of the clock may lie apart before the clock counts as set back.
+    pub const SKEW: Duration = Duration::from_mins(1);
+
     /// When a rest that began at `opened_at` and is written down as ending at `retry_at` really ends.
     ///
     /// Never later than the longest rest after its beginning; and a beginning in the future means that the clock was set
     /// back, so that nobody knows how long the rest has lasted: it ends now.
     pub fn due(&self, opened_at: Stamp, retry_at: Stamp, now: Stamp) -> Stamp {
-        if opened_at > now.plus(SKEW) { now } else { retry_at.min(opened_at.plus(self.max_cooldown)) }
+        if opened_at > now.plus(Self::SKEW) { now } else { retry_at.min(opened_at.plus(self.max_cooldown)) }
     }
 }
 
