@@ -59,7 +59,9 @@ impl Cache {
 
     /// Writes the cache.
     pub fn save(&self) {
-        if let Some(file) = &self.file
+        // A home directory that does not exist is not for us to make.
+        if let Some(file) =
+            self.file.as_ref().filter(|_| ar_core::paths::home().is_none_or(|home| home.is_dir()))
             && let Ok(text) = serde_json::to_string_pretty(&self.entries)
         {
             // See the module's comment: the next call asks again.

@@ -91,6 +91,21 @@ pub enum Verb {
     /// Send a tiny prompt through every provider of a model and tell what to do about those that fail
     Test(Trial),
 
+    /// Tell what is wrong or will be, why it matters, and the command that mends it
+    Doctor {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+
+        /// Carry out the repairs that lose nothing
+        #[arg(long)]
+        fix: bool,
+
+        /// Also tell which commands cron would not find; with --fix store their whole paths
+        #[arg(long)]
+        cron: bool,
+    },
+
     /// Print where the configuration, the state database and the runs' directories are
     Path {
         /// Print this one alone

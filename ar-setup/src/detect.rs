@@ -46,6 +46,9 @@ pub struct Agent {
     pub rejected: Vec<String>,
     /// What went wrong while it was asked.
     pub trouble: Option<String>,
+    /// Every option that its help names.
+    #[serde(skip)]
+    pub flags: Option<Vec<String>>,
 }
 
 /// Prints what was found.
@@ -104,7 +107,11 @@ fn remarks(agent: &Agent) -> String {
 
 /// Finds every agent and asks all of them at once. Nothing takes longer than one probe may.
 pub fn agents(now: Stamp) -> anyhow::Result<Vec<Agent>> {
-    let places = places::all();
+    ask_all(&places::all(), now)
+}
+
+/// Asks these agents at once.
+pub fn ask_all(places: &[Place], now: Stamp) -> anyhow::Result<Vec<Agent>> {
     let dir = paths::cache_dir();
     let mut cache = Cache::open(dir.as_deref());
     let deadline = Instant::now() + probe::PATIENCE;
@@ -139,9 +146,7 @@ fn ask(place: &Place, cache: &Cache, deadline: Instant, now: Stamp) -> anyhow::R
         (said.clone(), trouble.is_none().then_some(said), trouble)
     };
     let wanted = template_flags(known);
-    let flags: Option<BTreeSet<&str>> =
-        said.flags.as_ref().map(|flags| flags.iter().map(String::as_str).collect());
-    let named = |flag: &&String| flags.as_ref().is_none_or(|flags| flags.contains(flag.as_str()));
+    let named = |flag: &&String| said.flags.as_ref().is_none_or(|flags| flags.contains(flag));
     let agent = Agent {
         name: place.name.clone(),
         known: known.name,
@@ -151,10 +156,11 @@ fn ask(place: &Place, cache: &Cache, deadline: Instant, now: Stamp) -> anyhow::R
         variables: place.env.iter().map(|(name, _)| name.clone()).collect(),
         login: login_of(known, place, deadline, now)?,
         login_command: login_command(known, &place.env),
-        features: flags.is_some().then(|| wanted.iter().filter(named).cloned().collect()),
+        features: said.flags.is_some().then(|| wanted.iter().filter(named).cloned().collect()),
         rejected: wanted.iter().filter(|flag| !named(flag)).cloned().collect(),
         version: said.version,
         models: said.models,
+        flags: said.flags,
         trouble,
     };
     Ok((agent, fresh))

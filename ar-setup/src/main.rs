@@ -7,6 +7,7 @@ mod check;
 mod cli;
 mod detect;
 mod diff;
+mod doctor;
 mod document;
 mod edit;
 mod file;
@@ -25,6 +26,7 @@ mod trial;
 use ar_core::{exit, paths};
 use clap::Parser;
 use cli::{Cli, Verb};
+use doctor::Orders;
 use pipeline::Ground;
 use std::io;
 use std::process::ExitCode;
@@ -36,6 +38,9 @@ fn main() -> ExitCode {
 fn run() -> anyhow::Result<ExitCode> {
     let cli = Cli::parse();
     let dir = paths::config_dir(cli.config.as_deref())?;
+    let ground = || -> anyhow::Result<Ground> {
+        Ok(Ground { config: dir.clone(), state: paths::state_file(cli.state.as_deref())? })
+    };
     let mut out = io::stdout().lock();
     match cli.verb {
         Verb::Init => init::run(&dir, &mut out),
@@ -49,10 +54,8 @@ fn run() -> anyhow::Result<ExitCode> {
         Verb::Set { key, value, unset: _, dry_run } => {
             edit::set(&dir, &key, value.as_deref(), dry_run, &mut out)
         }
-        Verb::Test(trial) => {
-            let state = paths::state_file(cli.state.as_deref())?;
-            trial::run(&Ground { config: dir, state }, &trial, &mut out)
-        }
+        Verb::Test(trial) => trial::run(&ground()?, &trial, &mut out),
+        Verb::Doctor { json, fix, cron } => doctor::run(&ground()?, Orders { json, fix, cron }, &mut out),
         Verb::Path { which, json } => {
             path::run(&dir, &paths::state_file(cli.state.as_deref())?, which, json, &mut out)
         }

@@ -1,0 +1,177 @@
+//! `ar setup doctor`: what is wrong or will be, why it matters, and the command that mends it.
+//!
+//! Nothing here uses the network or starts a model, and no value of a variable is ever printed.
+
+mod config;
+mod environment;
+mod files;
+mod login;
+mod provider;
+mod state;
+
+use crate::pipeline::Ground;
+use anyhow::Context;
+use ar_core::config::{Model, model_names};
+use ar_core::{Stamp, exit};
+use serde::Serialize;
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Something that is wrong or will be.
+#[derive(Debug, Clone, Serialize)]
+pub struct Finding {
+    /// What kind it is, for scripts.
+    pub id: &'static str,
+    /// How bad it is.
+    pub severity: Severity,
+    /// What was found.
+    pub what: String,
+    /// Why it matters.
+    pub why: &'static str,
+    /// The command that mends it, or what to do.
+    pub fix: String,
+    /// What `--fix` does about it.
+    #[serde(skip)]
+    pub repair: Option<Repair>,
+}
+
+/// How bad a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// Runs fail because of it.
+    Error,
+    /// Runs may fail, or something is not as it seems.
+    Warning,
+}
+
+/// A repair that loses nothing.
+#[derive(Debug, Clone)]
+pub enum Repair {
+    /// Set the permissions of a file.
+    Mode(PathBuf, u32),
+    /// Set a key of the configuration.
+    Set(String, String),
+}
+
+impl Finding {
+    /// An error.
+    pub fn error(
+        id: &'static str,
+        what: impl Into<String>,
+        why: &'static str,
+        fix: impl Into<String>,
+    ) -> Self {
+        Self { id, severity: Severity::Error, what: what.into(), why, fix: fix.into(), repair: None }
+    }
+
+    /// A warning.
+    pub fn warning(
+        id: &'static str,
+        what: impl Into<String>,
+        why: &'static str,
+        fix: impl Into<String>,
+    ) -> Self {
+        Self { severity: Severity::Warning, ..Self::error(id, what, why, fix) }
+    }
+
+    /// Adds what `--fix` does.
+    #[must_use]
+    pub fn repaired_by(mut self, repair: Repair) -> Self {
+        self.repair = Some(repair);
+        self
+    }
+}
+
+/// What to examine and what to do about it.
+#[derive(Debug, Clone, Copy)]
+pub struct Orders {
+    /// Print JSON.
+    pub json: bool,
+    /// Carry out repairs.
+    pub fix: bool,
+    /// Also ask whether cron would find every command.
+    pub cron: bool,
+}
+
+/// Examines everything and prints what was found. Status 1 for warnings, 2 for errors.
+pub fn run(ground: &Ground, orders: Orders, out: &mut impl Write) -> anyhow::Result<ExitCode> {
+    let mut findings = examine(ground, orders.cron)?;
+    if orders.fix {
+        let mut repaired = 0;
+        for repair in findings.iter().filter_map(|finding| finding.repair.as_ref()) {
+            carry_out(ground, repair, out)?;
+            repaired += 1;
+        }
+        if repaired > 0 {
+            findings = examine(ground, orders.cron)?;
+        }
+    }
+    let count = |severity| findings.iter().filter(|finding| finding.severity == severity).count();
+    let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
+    if orders.json {
+        let object =
+            serde_json::json!({"v": 1, "errors": errors, "warnings": warnings, "findings": findings});
+        writeln!(out, "{object}")?;
+    } else {
+        for finding in &findings {
+            print(finding, out)?;
+        }
+        match findings.len() {
+            0 => writeln!(out, "nothing is wrong")?,
+            _ => writeln!(out, "errors: {errors}, warnings: {warnings}")?,
+        }
+    }
+    let code = if errors > 0 { exit::TROUBLE } else { u8::from(warnings > 0) };
+    Ok(ExitCode::from(code))
+}
+
+fn print(finding: &Finding, out: &mut impl Write) -> anyhow::Result<()> {
+    let severity = match finding.severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+    };
+    writeln!(out, "{severity}: {}", exit::one_line(&finding.what))?;
+    writeln!(out, "  why: {}", finding.why)?;
+    writeln!(out, "  fix: {}", exit::one_line(&finding.fix))?;
+    Ok(())
+}
+
+/// Every finding, errors first.
+fn examine(ground: &Ground, cron: bool) -> anyhow::Result<Vec<Finding>> {
+    let now = Stamp::now()?;
+    let mut models = Vec::new();
+    for name in model_names(&ground.config)? {
+        // One that cannot be read is among the problems of the configuration.
+        models.extend(Model::load(&ground.config, &name).ok());
+    }
+    let mut findings = config::findings(&ground.config, &models)?;
+    findings.extend(files::findings(ground, &models));
+    findings.extend(provider::findings(&models, cron));
+    findings.extend(login::findings(&models, now));
+    findings.extend(environment::findings(now));
+    findings.extend(state::findings(&ground.state, &models, now)?);
+    // Sorting keeps the order of equals.
+    findings.sort_by_key(|finding| finding.severity);
+    findings.dedup_by(|a, b| a.id == b.id && a.what == b.what);
+    Ok(findings)
+}
+
+fn carry_out(ground: &Ground, repair: &Repair, out: &mut impl Write) -> anyhow::Result<()> {
+    match repair {
+        Repair::Mode(path, mode) => {
+            fs::set_permissions(path, fs::Permissions::from_mode(*mode))
+                .with_context(|| format!("cannot change the permissions of '{}'", path.display()))?;
+            writeln!(out, "fixed: chmod {mode:o} {}", path.display())?;
+        }
+        Repair::Set(key, value) => {
+            // What it prints is about the file; we tell about the key.
+            crate::edit::set(&ground.config, key, Some(value), false, &mut std::io::sink())?;
+            writeln!(out, "fixed: ar setup set {key} {value}")?;
+        }
+    }
+    Ok(())
+}
