@@ -372,7 +372,11 @@ fn what_keeps_a_child_from_starting_is_an_outcome() {
         ("command = 'missing'", "not_found", "'missing' is not on PATH"),
         ("command = 'orphan'", "not_found", "the interpreter of 'orphan' is missing"),
         ("command = 'plain'", "not_executable", "'plain' may not be executed"),
-        ("command = 'true'\ncwd = '/no/such'", "bad_cwd", "cannot run in '/no/such': No such file"),
+        (
+            "command = 'true'\ncwd = '/dev/null'",
+            "bad_cwd",
+            "cannot run in '/dev/null': it is not a directory",
+        ),
         ("command = 'true'\nprompt_mode = 'arg'", "too_long", "an argument of 200000 bytes is too long"),
     ];
     for (template, kind, message) in cases {
@@ -397,9 +401,9 @@ fn an_environment_that_the_system_refuses_is_too_long() {
 #[test]
 fn our_own_trouble_is_an_error_record() {
     let world = World::new();
-    world.provider("env_file = '/no/such'", "true");
+    world.provider("env_file = 'none'", "true");
     let cases: [(&[&str], &str); 4] = [
-        (&["hi"], "cannot read the env_file '/no/such': No such file or directory (os error 2)"),
+        (&["hi"], "cannot read the env_file 'none': No such file or directory (os error 2)"),
         (&["-f", "missing"], "cannot open 'missing': No such file or directory (os error 2)"),
         (&["--state", "/dev/null/state.db", "hi"], "cannot create the directory '/dev/null/runs/"),
         (&["-a", "nobody", "hi"], "there is no agent 'nobody' in "),

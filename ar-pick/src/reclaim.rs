@@ -1,7 +1,8 @@
-//! Runs whose processes are gone: their leases end here.
+//! Runs whose ar-exec is gone: their leases end here, and so does what it left behind.
 
 use anyhow::Result;
 use ar_core::Stamp;
+use ar_core::processes;
 use ar_core::state::host;
 use rusqlite::{Connection, params};
 use rustix::fs::{FlockOperation, flock};
@@ -20,7 +21,8 @@ const MOST: u32 = 256;
 const LEASES: &str =
     "SELECT id, picked_at, lease_until, host FROM run WHERE status = 'picked' ORDER BY picked_at LIMIT $1";
 
-/// The reserved runs of this host whose processes are gone, and those of any host whose lease is over.
+/// The reserved runs of this host whose ar-exec is gone, and those of any host whose lease is over. What such a run has
+/// left behind on this host is killed.
 ///
 /// A run that is taken for dead too early costs nothing: ar-log stores over the mark.
 pub fn dead_runs(db: &Connection, runs: &Path, now: Stamp) -> Result<Vec<String>> {
@@ -31,14 +33,19 @@ pub fn dead_runs(db: &Connection, runs: &Path, now: Stamp) -> Result<Vec<String>
     while let Some(row) = rows.next()? {
         let id: String = row.get(0)?;
         let (picked_at, lease_until) = (Stamp(row.get(1)?), Stamp(row.get(2)?));
+        let is_here = row.get::<_, String>(3)? == here;
         let gone = match life(&runs.join(&id)) {
-            _ if row.get::<_, String>(3)? != here => now >= lease_until,
+            _ if !is_here => now >= lease_until,
             Life::Running => false,
             Life::Storing => now >= lease_until,
             Life::Over => true,
             Life::NotStarted => now.since(picked_at) > STARTING || now >= lease_until,
         };
         if gone {
+            if is_here {
+                // Where processes cannot be listed, a pick is still a pick.
+                let _ = processes::kill_remains(&id);
+            }
             dead.push(id);
         }
     }

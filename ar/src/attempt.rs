@@ -5,7 +5,7 @@
 use crate::dispatch::tool;
 use crate::signals::Signals;
 use anyhow::{Context, Result, bail};
-use ar_core::{Failure, Record, exit};
+use ar_core::{Failure, Record, exit, processes};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, Signal, kill_process};
 use std::ffi::OsString;
@@ -31,6 +31,7 @@ pub struct Attempt {
     to_exec: Option<ChildStdin>,
     from_diagnose: Option<BufReader<ChildStdout>>,
     to_log: Option<ChildStdin>,
+    run: Option<String>,
 }
 
 impl Attempt {
@@ -50,12 +51,14 @@ impl Attempt {
             exec,
             diagnose,
             log,
+            run: None,
         })
     }
 
     /// Waits for the pick and hands it to ar-exec.
     pub fn picked(&mut self) -> Result<Record> {
         let record = next(&mut self.from_pick).context("ar-pick printed no record")?;
+        self.run = Some(record.run().to_owned());
         if let Some(mut to_exec) = self.to_exec.take() {
             hand_on(&record, &mut to_exec, "ar-exec")?;
         }
@@ -116,7 +119,12 @@ impl Attempt {
     /// Closes all pipes, which ends whoever still waits for one, and waits for all tools.
     fn reap(&mut self) -> Result<ExitStatus> {
         (self.to_exec, self.to_log) = (None, None);
-        for child in [&mut self.pick, &mut self.exec, &mut self.diagnose] {
+        let exec = self.exec.wait().context("cannot wait for ar-exec")?;
+        if let Some(run) = self.run.as_deref().filter(|_| exec.signal().is_some()) {
+            // An ar-exec that was killed could not end its run. Where processes cannot be listed, nobody can.
+            let _ = processes::kill_remains(run);
+        }
+        for child in [&mut self.pick, &mut self.diagnose] {
             child.wait().context("cannot wait for a tool")?;
         }
         self.log.wait().context("cannot wait for ar-log")
