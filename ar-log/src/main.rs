@@ -73,6 +73,9 @@ fn filter(cli: &Cli, state_file: &Path) -> Result<ExitCode> {
 }
 
 fn store(cli: &Cli, state_file: &Path, record: &Record, code: u8) -> Result<()> {
+    if status::made_no_run(record)? {
+        return Ok(());
+    }
     let rules = rules(cli, record)?;
     let mut state = State::open(state_file)?;
     store::store(&mut state, record, code, Stamp::now()?, !cli.store.no_log, &rules)?;

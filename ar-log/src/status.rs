@@ -39,6 +39,13 @@ pub fn another_may_do_better(record: &Record) -> Result<bool> {
     Ok(matches!(diagnosis(record)?.verdict, Verdict::Provider | Verdict::Network))
 }
 
+/// Whether ar-pick had trouble of its own, so that there is no run to store. It said why; where the state cannot be used,
+/// saying so a second time would only cost another wait for a lock.
+pub fn made_no_run(record: &Record) -> Result<bool> {
+    let error: Option<ToolError> = record.get("error")?;
+    Ok(error.is_some_and(|error| error.tool == "ar-pick" && error.code == exit::TROUBLE))
+}
+
 fn diagnosis(record: &Record) -> Result<Diagnosis> {
     record.get("diagnosis")?.ok_or_else(|| {
         let failure = Failure::trouble(format!("the record of run '{}' has no diagnosis", record.run()));
