@@ -153,9 +153,9 @@ const FAULTS: &[Fault] = &[
     fault!("config", 2, "config.toml:1: unknown key 'modle'", "did you mean 'model'?", |home| drop(
         home.write(".config/agent-runner/config.toml", "modle = 'any'\n")
     )),
-    fault!("config", 2, "config.toml:1: there is no model 'ayn'", "did you mean 'any'?", |home| drop(
-        home.write(".config/agent-runner/config.toml", "model = 'ayn'\n")
-    )),
+    fault!("config", 2, "config.toml:1: there is no model 'ayn'", "there are any, claude, codex", |home| {
+        drop(home.write(".config/agent-runner/config.toml", "model = 'ayn'\n"));
+    }),
     fault!("config", 2, "a.md:1: the front matter has no closing '---'", "", |home| drop(
         home.agent("a", "---\nmodel: any\n")
     )),

@@ -191,7 +191,7 @@ mod tests {
         for (args, found) in [
             (&["--api-key", "abc"][..], true),
             (&["--api-key=abc"], true),
-            (&["sk-ant-REDACTED"], true),
+            (&["sk-xxxxxxxxxxxxxxxxxxxx"], true),
             (&["--api-key", "{prompt}"], false),
             (&["--api-key"], false),
             (&["--max-tokens", "5"], false),
