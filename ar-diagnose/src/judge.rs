@@ -1,6 +1,6 @@
 //! From evidence to a diagnosis: what the CLI's own format said, then how the run ended, then words.
 
-use crate::choose::choose;
+use crate::choose::{begins_its_line, choose};
 use crate::clean::Page;
 use crate::evidence::Evidence;
 use crate::find::{Hit, hits};
@@ -146,17 +146,9 @@ fn at_success<'r>(page: Page, evidence: &Evidence, rules: &'r [Rule], now: Stamp
     }
     let judgement = decide(page, evidence, rules, now, None);
     let page = &judgement.page;
-    let is_the_answer = judgement.winner.is_some_and(|hit| {
-        hit.rule.alone && page.lines.first().is_some_and(|line| starts_the_line(page, line.start, hit.start))
-    });
+    let is_the_answer =
+        judgement.winner.is_some_and(|hit| hit.rule.alone && hit.line == 0 && begins_its_line(page, &hit));
     if is_the_answer { judgement } else { plain(good()) }
-}
-
-/// Whether nothing but the name of an error stands between the line's start and the match.
-fn starts_the_line(page: &Page, line: usize, start: usize) -> bool {
-    let head = page.lower.get(line..start).unwrap_or("-");
-    head.len() <= 24
-        && head.split(|c: char| !c.is_alphanumeric()).all(|word| matches!(word, "" | "api" | "error"))
 }
 
 /// Lets the rules decide over a page.

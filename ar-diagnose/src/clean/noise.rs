@@ -36,6 +36,8 @@ struct State {
     codex: Codex,
     /// The message of a panic stands below its place.
     panicked: bool,
+    /// Inside a paragraph that the agent marked as its prose.
+    prose: bool,
     /// How far the frame of a traceback is indented, whose source line may follow.
     framed: Option<usize>,
 }
@@ -50,7 +52,7 @@ impl State {
         if self.fenced {
             return false;
         }
-        if self.in_session(trimmed) {
+        if self.in_session(trimmed) || self.in_prose(line) {
             return false;
         }
         if std::mem::take(&mut self.panicked) {
@@ -81,6 +83,16 @@ impl State {
             (state, _) => state,
         };
         self.codex == Codex::Session
+    }
+
+    /// Claude and qwen mark what they say with a dot, gemini with a star; its further lines are indented.
+    fn in_prose(&mut self, line: &str) -> bool {
+        let said = line.strip_prefix("⏺ ").or_else(|| line.strip_prefix("✦ "));
+        self.prose = match said {
+            Some(said) => !said.starts_with("API Error"),
+            None => self.prose && line.starts_with("  ") && !line.trim_start().starts_with('⎿'),
+        };
+        self.prose
     }
 
     fn in_diff(&mut self, line: &str) -> bool {
@@ -128,8 +140,12 @@ fn is_frame(line: &str) -> bool {
     node || (line.starts_with("File \"") && line.contains(", line "))
 }
 
+/// Quotations, what pytest marks, and the points of lists.
 fn is_quoted(line: &str) -> bool {
-    line.starts_with("> ") || line.starts_with("E   ")
+    const MARKS: [&str; 6] = ["> ", "E   ", "- `", "* `", "- **", "* **"];
+    let digits = line.bytes().take_while(u8::is_ascii_digit).count();
+    let is_point = (1..3).contains(&digits) && line.get(digits..).is_some_and(|rest| rest.starts_with(". "));
+    is_point || MARKS.iter().any(|mark| line.starts_with(mark))
 }
 
 /// `12 | let x = 1;` as compilers show a source line, and the `-->` that names its place.
