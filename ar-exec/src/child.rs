@@ -53,7 +53,7 @@ impl Streams {
 pub fn start(plan: &Plan, record: &Record, dir: &RunDir, streams: &Streams) -> Result<Family, ExecError> {
     check_directory(&plan.cwd)?;
     let prompt_file = dir.prompt();
-    let places = Places { prompt_file: &prompt_file, session: "", cwd: &plan.cwd };
+    let places = Places { prompt_file: &prompt_file, session: &plan.session, cwd: &plan.cwd };
     let args = template::arguments(plan, places)?;
     let program = command::resolve(&plan.command, plan.environment.get("PATH"), &plan.cwd)?;
     let stdin = match plan.prompt_mode {

@@ -35,6 +35,10 @@ pub struct Cli {
     #[arg(long, value_name = "TIME")]
     pub idle_timeout: Option<String>,
 
+    /// Go on with the agent's session ID
+    #[arg(long, value_name = "ID", conflicts_with = "command")]
+    pub session: Option<String>,
+
     /// Run the child in DIR
     #[arg(short = 'p', long, value_name = "DIR")]
     pub dir: Option<PathBuf>,

@@ -5,11 +5,14 @@ use crate::format::Format;
 use crate::request::Overrides;
 use crate::signals::Signals;
 use anyhow::Context;
-use ar_core::config::{PromptMode, Provider};
-use ar_core::paths;
+use ar_core::config::{Price, PromptMode, Provider};
+use ar_core::{Failure, paths};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+/// The limit on silence of an agent that writes while it works, where nobody sets one.
+const STREAM_IDLE_TIMEOUT: Duration = Duration::from_mins(10);
 
 /// A command with all that it needs but the prompt.
 #[derive(Debug)]
@@ -30,6 +33,10 @@ pub struct Plan {
     pub limits: Limits,
     /// How the child reports its run, None for plain text.
     pub format: Option<Format>,
+    /// The session that goes on, empty for a new one.
+    pub session: String,
+    /// What tokens cost, where the child does not tell.
+    pub price: Option<Price>,
     /// Whether an empty answer is a good one.
     pub allow_empty: bool,
 }
@@ -43,6 +50,10 @@ pub struct Limits {
     pub idle_timeout: Option<Duration>,
     /// Bytes that either stream may hold.
     pub max_output: Option<u64>,
+    /// Turns of the model.
+    pub max_turns: Option<u64>,
+    /// US dollars.
+    pub max_cost_usd: Option<f64>,
     /// How long what the child leaves behind may go on.
     pub linger: Duration,
 }
@@ -55,30 +66,37 @@ impl Plan {
         overrides: &Overrides,
         signals: &Signals,
     ) -> anyhow::Result<Self> {
+        let args = match (&overrides.session, &provider.resume_args) {
+            (None, _) => &provider.args,
+            (Some(_), Some(args)) => args,
+            (Some(_), None) => return Err(cannot_resume(provider).into()),
+        };
+        let format = Format::choose(provider.output.as_deref(), OsStr::new(&provider.command), args)?;
         Ok(Self {
             command: provider.command.clone().into(),
-            args: provider.args.iter().map(OsString::from).collect(),
+            args: args.iter().map(OsString::from).collect(),
             is_template: true,
             prompt_mode: provider.prompt_mode,
             environment: Environment::of_provider(model, provider, signals)?,
             cwd: directory(overrides.cwd.as_deref().or(provider.cwd.as_deref()))?,
             limits: Limits {
                 timeout: limit(overrides.timeout, provider.timeout),
-                idle_timeout: limit(overrides.idle_timeout, provider.idle_timeout),
+                idle_timeout: limit(overrides.idle_timeout, provider.idle_timeout.or(silence(format))),
                 max_output: provider.max_output,
+                max_turns: provider.max_turns,
+                max_cost_usd: provider.max_cost_usd,
                 linger: provider.linger,
             },
-            format: Format::choose(
-                provider.output.as_deref(),
-                OsStr::new(&provider.command),
-                &provider.args,
-            )?,
+            format,
+            session: overrides.session.clone().unwrap_or_default(),
+            price: provider.price,
             allow_empty: provider.allow_empty,
         })
     }
 
     /// The plan of a command as it stands, which reads the prompt on standard input.
     pub fn of_command(command: &OsStr, args: &[OsString], overrides: &Overrides) -> anyhow::Result<Self> {
+        let format = Format::choose(None, command, args)?;
         Ok(Self {
             command: command.to_owned(),
             args: args.to_vec(),
@@ -88,11 +106,15 @@ impl Plan {
             cwd: directory(overrides.cwd.as_deref())?,
             limits: Limits {
                 timeout: limit(overrides.timeout, Some(Provider::DEFAULT_TIMEOUT)),
-                idle_timeout: overrides.idle_timeout.filter(|limit| !limit.is_zero()),
+                idle_timeout: limit(overrides.idle_timeout, silence(format)),
                 max_output: Some(Provider::DEFAULT_MAX_OUTPUT),
+                max_turns: None,
+                max_cost_usd: None,
                 linger: Provider::DEFAULT_LINGER,
             },
-            format: Format::choose(None, command, args)?,
+            format,
+            session: String::new(),
+            price: None,
             allow_empty: false,
         })
     }
@@ -101,6 +123,16 @@ impl Plan {
 /// The limit of the command line, where zero means none, or else the template's.
 fn limit(asked: Option<Duration>, template: Option<Duration>) -> Option<Duration> {
     asked.or(template).filter(|limit| !limit.is_zero())
+}
+
+/// The limit on silence that a format has by itself: it means something only where the agent writes while it works.
+fn silence(format: Option<Format>) -> Option<Duration> {
+    format.filter(|format| format.is_stream()).map(|_| STREAM_IDLE_TIMEOUT)
+}
+
+fn cannot_resume(provider: &Provider) -> Failure {
+    Failure::trouble(format!("provider '{}' has no 'resume_args', so no session can go on", provider.name))
+        .hint("see 'resume_args' in ar-config(5)")
 }
 
 fn directory(chosen: Option<&Path>) -> anyhow::Result<PathBuf> {

@@ -54,6 +54,14 @@ impl Secrets {
         }
     }
 
+    /// A text with every secret replaced.
+    pub fn mask(&self, text: &str) -> String {
+        self.0.iter().fold(text.to_owned(), |text, secret| match str::from_utf8(secret) {
+            Ok(secret) => text.replace(secret, "***"),
+            Err(_) => text,
+        })
+    }
+
     /// Replaces every secret in a file, which keeps its place where there is none.
     pub fn redact_file(&self, path: &Path) -> anyhow::Result<()> {
         let finders: Vec<Finder> = self.0.iter().map(Finder::new).collect();

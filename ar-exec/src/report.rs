@@ -1,6 +1,8 @@
 //! Reads what the child wrote: the answer, and what its format tells of the run.
 
 use crate::format::{Format, Outcome, Reader};
+use crate::plan::Plan;
+use crate::price;
 use crate::run_dir::RunDir;
 use anyhow::Context;
 use std::fs::File;
@@ -9,11 +11,30 @@ use std::io::{self, ErrorKind, Read};
 /// How much of the output is read at once.
 const PIECE_BYTES: usize = 256 * 1024;
 
+/// What is known of a run in the end, and its answer's file: `told` by a follower, or read now.
+pub fn complete(told: Option<Outcome>, plan: &Plan, dir: &RunDir) -> anyhow::Result<Outcome> {
+    let mut outcome = match told {
+        Some(outcome) if outcome.is_known => outcome,
+        Some(outcome) => {
+            dir.answer_is_stdout()?;
+            outcome
+        }
+        None => read(plan.format, dir)?,
+    };
+    if let Some(error) = &mut outcome.error {
+        error.message = plan.environment.secrets.mask(&error.message);
+    }
+    if let Some(usage) = &mut outcome.usage {
+        price::estimate(usage, plan.price.as_ref());
+    }
+    Ok(outcome)
+}
+
 /// Writes the answer's file and tells what else the output says.
 ///
 /// An output without a single object of its format is taken for text: the agent, or what stands in for it, was started
 /// without the flag, or failed before it knew of it.
-pub fn read(format: Option<Format>, dir: &RunDir) -> anyhow::Result<Outcome> {
+fn read(format: Option<Format>, dir: &RunDir) -> anyhow::Result<Outcome> {
     if let Some(format) = format {
         let outcome = read_format(format, dir)?;
         if outcome.is_known {

@@ -3,6 +3,7 @@
 use crate::child;
 use crate::cli::Cli;
 use crate::family::Family;
+use crate::follow;
 use crate::outcome;
 use crate::plan::Plan;
 use crate::prompt::Prompt;
@@ -41,6 +42,8 @@ pub struct Request {
 pub struct Overrides {
     /// The child's working directory.
     pub cwd: Option<PathBuf>,
+    /// The agent's session that goes on.
+    pub session: Option<String>,
     /// Wall time; zero for no limit.
     pub timeout: Option<Duration>,
     /// Silence of both streams; zero for no limit.
@@ -60,6 +63,7 @@ impl Request {
             |text: Option<String>| text.map(|text| parse_duration(&text).map_err(usage)).transpose();
         let overrides = Overrides {
             cwd: cli.dir,
+            session: cli.session,
             timeout: duration(cli.timeout)?,
             idle_timeout: duration(cli.idle_timeout)?,
         };
@@ -141,13 +145,15 @@ impl Request {
             Err(error) => return Ok((outcome::not_started(plan, started, error), None)),
             Ok(family) => family,
         };
-        let tee = self.tee.as_ref().map(|tee| tee.follow(&dir.stdout())).transpose()?;
-        let (fate, family) = Watch::new(family, &plan.limits, dir, &streams, signals)?.wait()?;
-        if let Some(tee) = tee {
-            tee.finish(signals)?;
-        }
+        let following = follow::start(plan, dir, self.tee.as_ref())?;
+        let watch = Watch::new(family, &plan.limits, dir, &streams, following.as_ref(), signals)?;
+        let (fate, family) = watch.wait()?;
+        let told = match following {
+            Some(following) => following.finish(signals)?,
+            None => None,
+        };
         redact(plan, dir, &fate)?;
-        let told = report::read(plan.format, dir)?;
+        let told = report::complete(told, plan, dir)?;
         Ok((told.into_exec(outcome::ended(plan, started, &fate, &streams)?), Some(family)))
     }
 }

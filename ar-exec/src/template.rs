@@ -124,6 +124,8 @@ mod tests {
             cwd: PathBuf::from("/work"),
             limits: Limits::default(),
             format: None,
+            session: String::new(),
+            price: None,
             allow_empty: false,
         }
     }

@@ -2,10 +2,11 @@
 
 use crate::child::Streams;
 use crate::family::{Ended, Family};
+use crate::follow::Following;
 use crate::growth::Growth;
 use crate::plan::Limits;
 use crate::run_dir::RunDir;
-use crate::signals::{Signals, sleep};
+use crate::signals::{Signals, poll, sleep};
 use anyhow::Context;
 use ar_core::record::End;
 use rustix::event::{PollFd, PollFlags};
@@ -38,11 +39,23 @@ pub struct Fate {
     pub leftover: u64,
 }
 
+/// What the wait wakes up for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Event {
+    Child,
+    Signal,
+    Stop,
+    Exceeded,
+    Growth,
+    NoReader,
+}
+
 /// The wait for one child.
 pub struct Watch<'a> {
     family: Family,
     limits: &'a Limits,
     streams: &'a Streams,
+    following: Option<&'a Following>,
     signals: &'a Signals,
     wall_at: Option<Instant>,
     idle_at: Option<Instant>,
@@ -60,6 +73,7 @@ impl<'a> Watch<'a> {
         limits: &'a Limits,
         dir: &RunDir,
         streams: &'a Streams,
+        following: Option<&'a Following>,
         signals: &'a Signals,
     ) -> anyhow::Result<Self> {
         let stdout = io::stdout();
@@ -74,6 +88,7 @@ impl<'a> Watch<'a> {
             family,
             limits,
             streams,
+            following,
             signals,
             stdout,
         })
@@ -147,26 +162,48 @@ impl<'a> Watch<'a> {
     /// Sleeps until something happens or the next limit is reached; gives what ends the run.
     fn sleep(&mut self) -> anyhow::Result<Option<End>> {
         let next = [self.wall_at, self.idle_at, self.look_at].into_iter().flatten().min();
-        let mut fds = vec![self.signals.child(), self.signals.ending(), self.signals.stopping()];
-        // Between two looks nothing wakes us, however often the child writes.
-        fds.extend(self.growth.iter().filter(|_| self.look_at.is_none()).map(AsFd::as_fd));
-        let mut fds: Vec<PollFd> =
-            fds.into_iter().map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
-        if self.has_reader {
-            // Asked for nothing, a pipe still reports that its reader is gone.
-            fds.push(PollFd::new(&self.stdout, PollFlags::empty()));
-        }
-        crate::signals::poll(&mut fds, next.map(|at| at.saturating_duration_since(Instant::now())))?;
-        let reader_gone = self.has_reader && fds.last().is_some_and(|fd| !fd.revents().is_empty());
-        let grew = self.look_at.is_none() && fds.get(3).is_some_and(|fd| !fd.revents().is_empty());
-        if let Some(growth) = self.growth.as_ref().filter(|_| grew && !reader_gone) {
+        let (events, mut fds): (Vec<Event>, Vec<PollFd>) = self.events().into_iter().unzip();
+        poll(&mut fds, next.map(|at| at.saturating_duration_since(Instant::now())))?;
+        let came: Vec<Event> = events
+            .into_iter()
+            .zip(fds)
+            .filter_map(|(event, fd)| (!fd.revents().is_empty()).then_some(event))
+            .collect();
+        if let Some(growth) = self.growth.as_ref().filter(|_| came.contains(&Event::Growth)) {
             growth.forget();
             self.look_at = Some(Instant::now() + LOOK);
         }
-        if self.signals.take_stopping() {
+        if came.contains(&Event::Stop) && self.signals.take_stopping() {
             self.stop();
         }
-        Ok((reader_gone || self.signals.take_ending()).then_some(End::Cancelled))
+        if came.contains(&Event::NoReader) || came.contains(&Event::Signal) && self.signals.take_ending() {
+            return Ok(Some(End::Cancelled));
+        }
+        if let Some(following) = self.following.filter(|_| came.contains(&Event::Exceeded)) {
+            let limit = following.limit();
+            // Without one the follower has ended early; its error is told when it is asked for what it read.
+            self.following = self.following.filter(|_| limit.is_some());
+            return Ok(limit);
+        }
+        Ok(None)
+    }
+
+    fn events(&self) -> Vec<(Event, PollFd<'_>)> {
+        let input = |event, fd| (event, PollFd::from_borrowed_fd(fd, PollFlags::IN));
+        let mut events = vec![
+            input(Event::Child, self.signals.child()),
+            input(Event::Signal, self.signals.ending()),
+            input(Event::Stop, self.signals.stopping()),
+        ];
+        events.extend(self.following.map(|following| input(Event::Exceeded, following.exceeded())));
+        // Between two looks nothing wakes us, however often the child writes.
+        let growth = self.growth.as_ref().filter(|_| self.look_at.is_none());
+        events.extend(growth.map(|growth| input(Event::Growth, growth.as_fd())));
+        if self.has_reader {
+            // Asked for nothing, a pipe still reports that its reader is gone.
+            events.push((Event::NoReader, PollFd::new(&self.stdout, PollFlags::empty())));
+        }
+        events
     }
 
     /// Stops with the run, as a terminal asks for; the clocks stand still until it goes on.

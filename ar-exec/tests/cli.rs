@@ -120,6 +120,13 @@ impl World {
     }
 }
 
+/// A command of sh(1) that prints a turn of claude in which it says a word, for a thousand tokens.
+fn say(word: &str) -> String {
+    let content =
+        format!(r#""content":[{{"type":"text","text":"{word}"}}],"usage":{{"output_tokens":1000}}"#);
+    format!(r#"echo '{{"type":"assistant","session_id":"s1","message":{{{content}}}}}'"#)
+}
+
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o7777
 }
@@ -514,6 +521,49 @@ fn the_output_is_teed_to_a_file_and_a_descriptor_before_the_record_is_printed() 
     assert_eq!(fs::read(world.path("copy")).unwrap(), world.of_run("stdout"));
     let assert = world.exec(&["--tee", "2", "hi"]).write_stdin(world.record()).assert().code(0);
     assert_eq!(assert.get_output().stderr, world.of_run("stdout"));
+}
+
+#[test]
+fn the_text_of_a_streaming_format_is_teed_and_not_its_json() {
+    let world = World::new();
+    let body = format!("{}; sleep 0.1; {}", say("one"), say("two"));
+    world.provider("output = 'claude-stream-json'", &body);
+    let record = world.run(&["--tee", "copy", "hi"]);
+    assert_eq!(fs::read_to_string(world.path("copy")).unwrap(), "one\ntwo");
+    assert_eq!(world.of_run("answer"), b"two");
+    assert_eq!((&record["exec"]["turns"], &record["exec"]["session"]), (&json!(2), &json!("s1")));
+    world.provider("output = 'claude-stream-json'", "echo plain");
+    world.run(&["--tee", "plain", "hi"]);
+    assert_eq!(fs::read_to_string(world.path("plain")).unwrap(), "plain\n");
+    assert_eq!(world.of_run("answer"), b"plain\n");
+}
+
+#[test]
+fn turns_and_cost_are_limited_while_the_agent_runs() {
+    let world = World::new();
+    let price = "price = { input = 1.0, output = 100.0 }";
+    for (limit, end) in [("max_turns = 2", "max_turns"), ("max_cost_usd = 0.5", "max_cost")] {
+        let keys = format!("output = 'claude-stream-json'\n{limit}\n{price}");
+        world.provider(&keys, &format!("while :; do {}; sleep 0.05; done", say("more")));
+        let exec = world.run(&["hi"])["exec"].clone();
+        assert_eq!(exec["end"], end);
+        assert!(exec["turns"].as_u64() >= Some(2), "{exec}");
+        assert_eq!(exec["usage"]["estimated"], true, "{exec}");
+    }
+}
+
+#[test]
+fn a_session_goes_on_with_its_own_arguments() {
+    let world = World::new();
+    world.provider("args = ['new']\nresume_args = ['--resume', '{session}']", "echo \"$@\"");
+    world.run(&["hi"]);
+    assert_eq!(world.of_run("answer"), b"new\n");
+    world.run(&["--session", "s 1", "hi"]);
+    assert_eq!(world.of_run("answer"), b"--resume s 1\n");
+    world.provider("args = ['new']", "true");
+    let message = "ar-exec: provider 'cli' has no 'resume_args', so no session can go on\n\
+                   hint: see 'resume_args' in ar-config(5)\n";
+    world.exec(&["--session", "s1", "hi"]).write_stdin(world.record()).assert().code(2).stderr(message);
 }
 
 #[test]

@@ -63,7 +63,7 @@ pub enum Text {
 }
 
 /// One format's reading of the objects that the scanner finds.
-pub trait Dialect {
+pub trait Dialect: Send {
     /// Whether the string at `path` is text for the answer, of which [`Self::end`] tells more.
     fn is_text(&self, path: &str) -> bool;
     /// Takes a value of the object at hand.

@@ -64,6 +64,11 @@ impl Reader {
         self.scanner.feed(bytes, &mut |event| self.objects.take(&event, live))
     }
 
+    /// What is known so far.
+    pub fn so_far(&self) -> &Outcome {
+        &self.objects.outcome
+    }
+
     /// Tells that the output is over, and what is known in the end. What was cut off is not part of the answer.
     pub fn finish(mut self, live: &mut dyn Write) -> io::Result<Outcome> {
         self.scanner.finish(&mut |event| self.objects.take(&event, live))?;
