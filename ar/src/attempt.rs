@@ -57,7 +57,10 @@ impl Attempt {
 
     /// Waits for the pick and hands it to ar-exec.
     pub fn picked(&mut self) -> Result<Record> {
-        let record = next(&mut self.from_pick).context("ar-pick printed no record")?;
+        let Some(record) = next(&mut self.from_pick)? else {
+            self.reap()?;
+            bail!("ar-pick printed no record");
+        };
         self.run = Some(record.run().to_owned());
         if let Some(mut to_exec) = self.to_exec.take() {
             hand_on(&record, &mut to_exec, "ar-exec")?;
@@ -89,12 +92,15 @@ impl Attempt {
                 }
             }
             if logless {
-                self.from_diagnose = None;
                 self.reap()?;
                 bail!("ar-log ended before the run did");
             }
             if diagnosed {
-                return next(from).context("ar-diagnose printed no record");
+                let Some(record) = next(from)? else {
+                    self.reap()?;
+                    bail!("ar-diagnose printed no record");
+                };
+                return Ok(record);
             }
         }
     }
@@ -104,11 +110,8 @@ impl Attempt {
         if let Some(mut to_log) = self.to_log.take() {
             hand_on(record, &mut to_log, "ar-log")?;
         }
-        let status = self.reap()?;
-        match status.code().and_then(|code| u8::try_from(code).ok()) {
-            Some(code) => Ok(code),
-            None => bail!("ar-log was ended by signal {}", status.signal().unwrap_or(0)),
-        }
+        let code = self.reap()?.code().and_then(|code| u8::try_from(code).ok());
+        code.context("ar-log has no exit status")
     }
 
     /// Ends the attempt without storing anything.
@@ -116,18 +119,25 @@ impl Attempt {
         self.reap().map(|_| ())
     }
 
-    /// Closes all pipes, which ends whoever still waits for one, and waits for all tools.
+    /// Closes all pipes, which ends whoever still waits for one, and waits for all tools. Gives the status of ar-log; a tool
+    /// that was killed is an error.
     fn reap(&mut self) -> Result<ExitStatus> {
-        (self.to_exec, self.to_log) = (None, None);
-        let exec = self.exec.wait().context("cannot wait for ar-exec")?;
+        (self.to_exec, self.from_diagnose, self.to_log) = (None, None, None);
+        let wait = |child: &mut Child| child.wait().context("cannot wait for a tool");
+        let exec = wait(&mut self.exec)?;
         if let Some(run) = self.run.as_deref().filter(|_| exec.signal().is_some()) {
             // An ar-exec that was killed could not end its run. Where processes cannot be listed, nobody can.
             let _ = processes::kill_remains(run);
         }
-        for child in [&mut self.pick, &mut self.diagnose] {
-            child.wait().context("cannot wait for a tool")?;
+        let (pick, diagnose, log) = (wait(&mut self.pick)?, wait(&mut self.diagnose)?, wait(&mut self.log)?);
+        for (tool, status) in
+            [("ar-pick", pick), ("ar-exec", exec), ("ar-diagnose", diagnose), ("ar-log", log)]
+        {
+            if let Some(signal) = status.signal() {
+                bail!("{tool} was ended by signal {signal}");
+            }
         }
-        self.log.wait().context("cannot wait for ar-log")
+        Ok(log)
     }
 }
 
@@ -139,10 +149,11 @@ fn spawn(verb: &str, arguments: &[OsString], stdin: Stdio, stdout: Stdio) -> Res
     })
 }
 
-fn next(from: &mut impl BufRead) -> Result<Record> {
+/// The next record, none where the tool ended without one.
+fn next(from: &mut impl BufRead) -> Result<Option<Record>> {
     let mut line = String::new();
     from.read_line(&mut line).context("cannot read a record")?;
-    Record::parse(line.trim_end())
+    if line.is_empty() { Ok(None) } else { Record::parse(line.trim_end()).map(Some) }
 }
 
 fn hand_on(record: &Record, to: &mut ChildStdin, tool: &str) -> Result<()> {
