@@ -46,7 +46,16 @@ pub fn judge<'r>(evidence: &Evidence, rules: &'r [Rule], now: Stamp) -> Judgemen
     if let Some(diagnosis) = by_end(evidence) {
         return plain(diagnosis);
     }
-    by_words(evidence, rules, now)
+    let judgement = by_words(evidence, rules, now);
+    match &evidence.error {
+        // Its own word that it failed goes before its exit status, though nobody knows the reason.
+        Some(error) if judgement.diagnosis.verdict == Verdict::Ok => {
+            let mut told = diagnosis(Verdict::Provider, Class::Unknown, "agent_error", "exec");
+            told.evidence = Some(bounded(&error.message, EVIDENCE_BYTES));
+            plain(told)
+        }
+        _ => judgement,
+    }
 }
 
 fn by_error<'r>(

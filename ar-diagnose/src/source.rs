@@ -74,7 +74,7 @@ pub const CLASSES: [&str; 6] =
     ["rate_limit", "quota_exhausted", "auth_expired", "cli_version_mismatch", "network_error", "unknown"];
 
 /// The closed vocabulary of details, in the order in which ar-diagnose(1) explains it.
-pub const DETAILS: [&str; 55] = [
+pub const DETAILS: [&str; 56] = [
     // rate_limit
     "throttle",
     "overloaded",
@@ -132,6 +132,7 @@ pub const DETAILS: [&str; 55] = [
     "prose",
     // unknown: how it ended
     "empty_answer",
+    "agent_error",
     "idle",
     "crashed",
     "killed",

@@ -123,6 +123,14 @@ fn the_clis_own_error_is_authoritative() {
 }
 
 #[test]
+fn the_clis_own_error_goes_before_exit_0_and_an_answer() {
+    let error = json!({"kind": "error", "message": "something new"});
+    let run = Run::new(0, "Half of an ans", "").with("error", error);
+    is(&run, "provider", Some("unknown"), Some("agent_error"));
+    assert_eq!(run.diagnosis()["evidence"], "something new");
+}
+
+#[test]
 fn unknown_text_is_the_tasks_failure() {
     is(&Run::new(3, "", "it broke\n"), "task", Some("unknown"), None);
     assert_eq!(Run::new(3, "", "it broke\n").diagnosis()["evidence"], "it broke");
