@@ -80,6 +80,8 @@ pub struct Stream {
     object: Object,
     /// Whether text may still follow on the last message.
     in_message: bool,
+    /// The last event that told an error; the result may tell no more than that there was one.
+    last_error: String,
 }
 
 #[derive(Debug, Default)]
@@ -87,6 +89,7 @@ struct Object {
     kind: String,
     role: String,
     is_delta: bool,
+    is_severe: bool,
     status: String,
     error: String,
     message: String,
@@ -126,7 +129,8 @@ impl Dialect for Stream {
             "delta" => object.is_delta = value == "true",
             "status" => value.clone_into(&mut object.status),
             "error.type" => value.clone_into(&mut object.error),
-            "error.message" => value.clone_into(&mut object.message),
+            "message" | "error.message" => value.clone_into(&mut object.message),
+            "severity" => object.is_severe = value == "error",
             "stats.total_tokens" => object.total = count(value),
             "stats.input_tokens" => object.all_input = count(value),
             "stats.input" => object.input = Some(count(value)),
@@ -145,11 +149,15 @@ impl Dialect for Stream {
                 return if goes_on { Text::More } else { Text::Message };
             }
             "tool_use" | "tool_result" => self.in_message = false,
+            "error" if object.is_severe => self.last_error = object.message,
             "result" => {
                 outcome.usage = Some(object.usage());
                 outcome.tool_calls = Some(object.tools);
                 if object.status == "error" {
-                    outcome.fail(&object.error, &object.message, None, None);
+                    let told = !object.message.is_empty();
+                    let message = if told { &object.message } else { &self.last_error };
+                    let kind = if object.error.is_empty() { "error" } else { &object.error };
+                    outcome.fail(kind, message, None, None);
                 }
             }
             _ => {}

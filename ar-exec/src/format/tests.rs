@@ -309,6 +309,16 @@ fn agents_that_try_again_and_succeed_have_no_error() {
 }
 
 #[test]
+fn an_error_before_a_result_that_only_says_so_is_kept() {
+    let text = "{\"type\":\"error\",\"severity\":\"warning\",\"message\":\"Loop detected\"}\n\
+                {\"type\":\"error\",\"severity\":\"error\",\"message\":\"Model stream ended\"}\n\
+                {\"type\":\"error\",\"severity\":\"warning\",\"message\":\"no matter\"}\n\
+                {\"type\":\"result\",\"status\":\"error\",\"stats\":{}}\n";
+    let error = lines(Format::GeminiStream, text).outcome.error.unwrap();
+    assert_eq!((error.kind.as_str(), error.message.as_str()), ("error", "Model stream ended"));
+}
+
+#[test]
 fn steps_add_up_and_tools_are_counted() {
     let step = "{\"type\":\"step_finish\",\"part\":{\"tokens\":{\"input\":10,\"output\":5,\"reasoning\":2,\"cache\":{\"read\":1,\"write\":3}},\"cost\":0.25}}\n";
     let text = "{\"type\":\"text\",\"part\":{\"messageID\":\"a\",\"text\":\"Let me see.\"}}\n\
