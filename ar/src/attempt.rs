@@ -4,9 +4,10 @@
 
 use crate::dispatch::tool;
 use crate::signals::Signals;
+use crate::wait::Deadline;
 use anyhow::{Context, Result, bail};
 use ar_core::{Failure, Record, exit, processes};
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, kill_process};
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, ErrorKind, Write};
@@ -68,9 +69,10 @@ impl Attempt {
         Ok(record)
     }
 
-    /// Waits for the diagnosis. Signals go on to ar-exec, which ends the run. Where ar-log goes away, nobody could store
-    /// the run: closing our end of the pipe ends it, too.
-    pub fn diagnosed(&mut self, signals: &mut Signals) -> Result<Record> {
+    /// Waits for the diagnosis. Signals go on to ar-exec, which ends the run, and so does the deadline. Where ar-log goes
+    /// away, nobody could store the run: closing our end of the pipe ends it, too.
+    pub fn diagnosed(&mut self, signals: &mut Signals, deadline: &Deadline) -> Result<Record> {
+        let mut left = deadline.left();
         let (Some(from), Some(to_log)) = (self.from_diagnose.as_mut(), self.to_log.as_ref()) else {
             bail!("the attempt is over");
         };
@@ -80,8 +82,20 @@ impl Attempt {
                 PollFd::new(&*signals, PollFlags::IN),
                 PollFd::new(to_log, PollFlags::empty()),
             ];
-            match poll(&mut fds, None) {
-                Err(rustix::io::Errno::INTR) => continue,
+            match poll(
+                &mut fds,
+                left.map(Timespec::try_from).transpose().context("cannot wait for so long")?.as_ref(),
+            ) {
+                Err(rustix::io::Errno::INTR) => {
+                    left = left.and_then(|_| deadline.left());
+                    continue;
+                }
+                Ok(0) => {
+                    forward(&self.exec, Signal::TERM);
+                    // The run ends now; there is nothing more to wait for but that.
+                    left = None;
+                    continue;
+                }
                 polled => polled.context("cannot wait for the run")?,
             };
             let [diagnosed, signalled, logless] = fds.map(|fd| !fd.revents().is_empty());
@@ -90,6 +104,7 @@ impl Attempt {
                 if let Some(signal) = signals.arrived() {
                     forward(&self.exec, signal);
                 }
+                left = left.and_then(|_| deadline.left());
             }
             if logless {
                 self.reap()?;

@@ -7,7 +7,7 @@ use crate::output::Output;
 use crate::plan::{self, Attempted};
 use crate::prompt::Prompt;
 use crate::signals::Signals;
-use crate::wait::{Patience, pause};
+use crate::wait::{Deadline, Patience, pause};
 use anyhow::{Context, Result};
 use ar_core::record::{Class, Diagnosis, End, Exec, Pick, ToolError, Verdict};
 use ar_core::{Failure, Record, Stamp, exit};
@@ -25,6 +25,7 @@ pub struct Call<'a> {
     pub output: Output,
     pub id: String,
     pub patience: Patience,
+    deadline: Deadline,
     attempts: u32,
     /// Providers that failed this call.
     tried: Vec<String>,
@@ -66,6 +67,7 @@ impl<'a> Call<'a> {
             output,
             id,
             patience: Patience::new(cli.wait.as_deref())?,
+            deadline: Deadline::new(cli.deadline.as_deref())?,
             attempts: 0,
             tried: Vec::new(),
             unreached: Vec::new(),
@@ -80,6 +82,10 @@ impl<'a> Call<'a> {
         loop {
             if let Next::End(code) = self.attempt(signals)? {
                 return Ok(code);
+            }
+            if self.deadline.is_over() {
+                exit::warn(NAME, &Failure::new(exit::TIMEOUT, "the deadline of the call has passed"));
+                return Ok(exit::TIMEOUT);
             }
             if let Some(signal) = signals.arrived() {
                 return Ok(u8::try_from(128 + signal.as_raw()).unwrap_or(exit::WRAPPER));
@@ -102,7 +108,7 @@ impl<'a> Call<'a> {
         }
         self.attempts += 1;
         self.announce(&picked)?;
-        let record = attempt.diagnosed(signals)?;
+        let record = attempt.diagnosed(signals, &self.deadline)?;
         let code = attempt.store(&record)?;
         self.judge(record, code)
     }
@@ -129,6 +135,9 @@ impl<'a> Call<'a> {
         }
         let Some(diagnosis) = record.get::<Diagnosis>("diagnosis")? else { return Ok(Next::End(code)) };
         let cancelled = exec.is_some_and(|exec| exec.end == End::Cancelled);
+        if cancelled && self.deadline.is_over() {
+            return Ok(Next::Again);
+        }
         if cancelled || !matches!(diagnosis.verdict, Verdict::Provider | Verdict::Network) {
             return Ok(Next::End(code));
         }
@@ -150,7 +159,7 @@ impl<'a> Call<'a> {
 
     /// Nobody could be picked: waits, tries those again that the network failed, or ends the call.
     fn nobody(&mut self, mut attempt: Attempt, error: &ToolError, signals: &mut Signals) -> Result<Next> {
-        let record = attempt.diagnosed(signals)?;
+        let record = attempt.diagnosed(signals, &self.deadline)?;
         if error.code == exit::LATER && self.patience.lasts() {
             attempt.discard()?;
             self.await_somebody(error, signals)?;
@@ -170,7 +179,7 @@ impl<'a> Call<'a> {
         }
         self.tried.retain(|provider| !self.unreached.contains(provider));
         self.unreached.clear();
-        pause(Duration::from_secs(1 << self.rounds), signals)?;
+        pause(Duration::from_secs(1 << self.rounds), &self.deadline, signals)?;
         self.rounds += 1;
         Ok(Next::Again)
     }
@@ -186,7 +195,7 @@ impl<'a> Call<'a> {
         self.last = None;
         let now = Stamp::now()?;
         let wait = error.retry_at.map_or(Duration::ZERO, |at| at.since(now));
-        pause(self.patience.bound(wait), signals)
+        pause(self.patience.bound(wait), &self.deadline, signals)
     }
 
     /// Ends the call after its last attempt failed.

@@ -60,6 +60,10 @@ pub struct Run {
     #[arg(long, value_name = "TIME")]
     pub idle_timeout: Option<String>,
 
+    /// End the whole call, with all its attempts and waiting, after this time
+    #[arg(long, value_name = "TIME")]
+    pub deadline: Option<String>,
+
     /// Give up after this many attempts
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub max_attempts: Option<u32>,

@@ -11,6 +11,28 @@ const LOOK_AGAIN: Duration = Duration::from_secs(5);
 /// How long to sleep at least.
 const BREATH: Duration = Duration::from_millis(100);
 
+/// When a whole call ends, whatever it does then.
+pub struct Deadline(Option<Instant>);
+
+impl Deadline {
+    /// Reads `--deadline`, counted from now.
+    pub fn new(time: Option<&str>) -> Result<Self> {
+        let length = time.map(parse_duration).transpose()?;
+        // A deadline that no clock can show is none.
+        Ok(Self(length.and_then(|length| Instant::now().checked_add(length))))
+    }
+
+    /// What is left of it, none where there is no deadline.
+    pub fn left(&self) -> Option<Duration> {
+        self.0.map(|end| end.saturating_duration_since(Instant::now()))
+    }
+
+    /// Whether it has passed.
+    pub fn is_over(&self) -> bool {
+        self.left().is_some_and(|left| left.is_zero())
+    }
+}
+
 /// How long a call waits for a provider.
 pub enum Patience {
     None,
@@ -50,8 +72,9 @@ impl Patience {
     }
 }
 
-/// Sleeps, but for a signal.
-pub fn pause(length: Duration, signals: &mut Signals) -> Result<()> {
+/// Sleeps, but for a signal and not beyond the deadline.
+pub fn pause(length: Duration, deadline: &Deadline, signals: &mut Signals) -> Result<()> {
+    let length = deadline.left().map_or(length, |left| left.min(length));
     let timeout = Timespec::try_from(length).context("cannot wait")?;
     let mut fds = [PollFd::new(&*signals, PollFlags::IN)];
     let woken = match poll(&mut fds, Some(&timeout)) {
