@@ -21,7 +21,11 @@ fn waiting_ends_at_the_deadline_too() {
     let home = Home::new();
     home.command("limited", "echo \"You've hit your usage limit. Try again in 3 hours.\" >&2; exit 1");
     home.pool("pool", &["limited"]);
-    let output = home.ar(&["run", "-q", "-m", "pool", "--wait", "--deadline=0.3s", "hi"]).status(124).any_stderr().check();
+    let output = home
+        .ar(&["run", "-q", "-m", "pool", "--wait", "--deadline=0.3s", "hi"])
+        .status(124)
+        .any_stderr()
+        .check();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(said, "ar: the deadline of the call has passed\n");
 }
