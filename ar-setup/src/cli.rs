@@ -23,8 +23,16 @@ pub struct Cli {
 /// What ar-setup can do.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
-    /// Write a model for each agent on PATH and one for all of them; overwrite nothing
-    Init,
+    /// Write a model for each agent on this machine and one for all of them; overwrite nothing unasked
+    Init {
+        /// Ask nothing, even on a terminal
+        #[arg(short, long)]
+        yes: bool,
+
+        /// Take the answers from this TOML file
+        #[arg(long, value_name = "FILE", conflicts_with = "yes")]
+        answers: Option<PathBuf>,
+    },
 
     /// Print every agent on this machine with its version, its login and what it can do
     Detect {

@@ -154,7 +154,7 @@ fn ask(place: &Place, cache: &Cache, deadline: Instant, now: Stamp) -> anyhow::R
         path: place.path.clone(),
         on_path: place.on_path,
         variables: place.env.iter().map(|(name, _)| name.clone()).collect(),
-        login: login_of(known, place, deadline, now)?,
+        login: login_of(known, place, now, deadline)?,
         login_command: login_command(known, &place.env),
         features: said.flags.is_some().then(|| wanted.iter().filter(named).cloned().collect()),
         rejected: wanted.iter().filter(|flag| !named(flag)).cloned().collect(),
@@ -176,7 +176,8 @@ pub fn login_command(known: &Known, env: &[(String, String)]) -> String {
     words.chain([known.login.to_owned()]).collect::<Vec<_>>().join(" ")
 }
 
-fn login_of(known: &Known, place: &Place, deadline: Instant, now: Stamp) -> anyhow::Result<Login> {
+/// Whose login a way to an agent uses.
+pub fn login_of(known: &Known, place: &Place, now: Stamp, deadline: Instant) -> anyhow::Result<Login> {
     let variable = |name: &str| -> Option<OsString> {
         let own = place.env.iter().find(|(own, _)| own == name);
         own.map(|(_, value)| value.into()).or_else(|| std::env::var_os(name))

@@ -189,7 +189,8 @@ fn place<'a>(dir: &Path, key: &'a str) -> anyhow::Result<Place<'a>> {
     })
 }
 
-fn set_in(file: PathBuf, keys: &[&str], to: Item) -> anyhow::Result<Change> {
+/// The change that sets one key at the top of a file.
+pub fn set_in(file: PathBuf, keys: &[&str], to: Item) -> anyhow::Result<Change> {
     Place { file, provider: None, keys: keys.to_vec() }.change(Some(to))
 }
 

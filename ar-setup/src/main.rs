@@ -1,6 +1,8 @@
 //! `ar-setup`: from the agents on this machine to a configuration that works, and its care.
 
 mod advice;
+mod answers;
+mod ask;
 mod cache;
 mod change;
 mod check;
@@ -43,7 +45,7 @@ fn run() -> anyhow::Result<ExitCode> {
     };
     let mut out = io::stdout().lock();
     match cli.verb {
-        Verb::Init => init::run(&dir, &mut out),
+        Verb::Init { yes, answers } => init::run(&dir, yes, answers.as_deref(), &mut out),
         Verb::Detect { json } => detect::run(json, &mut out),
         Verb::Check => check::run(&dir, &mut out),
         Verb::AddProvider(new) => edit::add_provider(&dir, &new, &mut out),

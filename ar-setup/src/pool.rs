@@ -1,5 +1,6 @@
 //! The text of starter models: the agents' templates with what was found on this machine put in.
 
+use crate::answers::Answers;
 use crate::known::by_name;
 use crate::places::{Kind, Place};
 use anyhow::Context;
@@ -15,21 +16,35 @@ description = \"Any agent\"
 ";
 
 /// The model of one agent: its template with all comments, then the other ways to it as further providers.
-pub fn agent(places: &[&Place]) -> anyhow::Result<String> {
+pub fn agent(places: &[&Place], answers: &Answers) -> anyhow::Result<String> {
     let texts = places.iter().enumerate().map(|(at, place)| {
-        let text = provider(place)?;
-        Ok(if at == 0 { text } else { bare(&text) })
+        let text = provider(place, answers)?;
+        Ok(if at == 0 { limited(&text, answers) } else { bare(&text) })
     });
     Ok(texts.collect::<anyhow::Result<Vec<_>>>()?.join("\n"))
 }
 
 /// The model of all agents. Comments stay in each agent's own file.
-pub fn any(places: &[&Place]) -> anyhow::Result<String> {
-    places.iter().try_fold(HEAD.to_owned(), |text, place| Ok(text + "\n" + &bare(&provider(place)?)))
+pub fn any(places: &[&Place], answers: &Answers) -> anyhow::Result<String> {
+    let head = match &answers.timeout {
+        Some(timeout) => format!("{HEAD}timeout = {}\n", value(timeout).to_string().trim()),
+        None => HEAD.to_owned(),
+    };
+    places.iter().try_fold(head, |text, place| Ok(text + "\n" + &bare(&provider(place, answers)?)))
+}
+
+/// Puts the limit on wall time at the top of a template.
+fn limited(text: &str, answers: &Answers) -> String {
+    match (&answers.timeout, text.split_once("[[providers]]")) {
+        (Some(timeout), Some((head, rest))) => {
+            format!("{head}timeout = {}\n\n[[providers]]{rest}", value(timeout).to_string().trim())
+        }
+        _ => text.to_owned(),
+    }
 }
 
 /// The template of a place's agent, leading to that place.
-fn provider(place: &Place) -> anyhow::Result<String> {
+fn provider(place: &Place, answers: &Answers) -> anyhow::Result<String> {
     let known = by_name(place.known).with_context(|| format!("'{}' is no known agent", place.known))?;
     let cannot = || format!("cannot read the template of {}", known.name);
     let mut template: DocumentMut = known.template.parse().with_context(cannot)?;
@@ -41,6 +56,9 @@ fn provider(place: &Place) -> anyhow::Result<String> {
     }
     if command.rsplit('/').next() != Some(&place.name) {
         table.insert("name", value(&place.name));
+    }
+    if let Some(tier) = answers.tiers.get(&place.name).filter(|tier| **tier != 1) {
+        table.insert("tier", value(i64::from(*tier)));
     }
     // A wrapper sets its variables itself.
     if place.kind == Kind::Alias {
@@ -77,7 +95,7 @@ mod tests {
     #[test]
     fn the_pool_holds_the_provider_of_each_template() {
         let places: Vec<Place> = KNOWN.iter().map(|known| place(known.name)).collect();
-        let text = any(&places.iter().collect::<Vec<_>>()).unwrap();
+        let text = any(&places.iter().collect::<Vec<_>>(), &Answers::default()).unwrap();
         let pool = Model::parse("any", "any.toml".into(), &text).unwrap();
         let alone = KNOWN.iter().map(|known| {
             Model::parse(known.name, "any.toml".into(), known.template).unwrap().providers.remove(0)
@@ -92,7 +110,9 @@ mod tests {
         let wrapper = Place { kind: Kind::Wrapper, env: vec![("X".into(), "1".into())], ..wrapper };
         let env = vec![("CLAUDE_CONFIG_DIR".to_owned(), "/home/me/.claude-work".to_owned())];
         let alias = Place { name: "cw".to_owned(), env, kind: Kind::Alias, ..place("claude") };
-        let text = agent(&[&first, &wrapper, &alias]).unwrap();
+        let tiers = [("claude".to_owned(), 1), ("cw".to_owned(), 2)].into();
+        let answers = Answers { tiers, timeout: Some("5m".to_owned()), ..Answers::default() };
+        let text = agent(&[&first, &wrapper, &alias], &answers).unwrap();
         assert!(text.starts_with("# Claude Code"), "{text}");
         let model = Model::parse("claude", "claude.toml".into(), &text).unwrap();
         let [first, wrapper, alias] = &model.providers[..] else { panic!("{text}") };
@@ -102,5 +122,7 @@ mod tests {
         assert_eq!((alias.name.as_str(), alias.command.as_str()), ("cw", "claude"));
         assert_eq!(alias.env["CLAUDE_CONFIG_DIR"], "/home/me/.claude-work");
         assert_eq!(alias.args, first.args);
+        assert_eq!((first.tier, wrapper.tier, alias.tier), (1, 1, 2));
+        assert_eq!(alias.timeout, Some(std::time::Duration::from_mins(5)));
     }
 }

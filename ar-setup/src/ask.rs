@@ -1,0 +1,59 @@
+//! Asking a person on a terminal. Ctrl-C and Escape end everything, before anything was written.
+
+use ar_core::Failure;
+use inquire::error::InquireError;
+use inquire::validator::{StringValidator, Validation};
+use inquire::{Confirm, MultiSelect, Select, Text};
+use std::env;
+use std::fmt::Display;
+use std::io::{IsTerminal, stderr, stdin, stdout};
+
+/// Whether there is a person at a terminal that can draw.
+pub fn is_possible() -> bool {
+    let dumb = env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
+    !dumb && stdin().is_terminal() && stdout().is_terminal() && stderr().is_terminal()
+}
+
+/// Asks yes or no.
+pub fn confirm(question: &str, default: bool) -> anyhow::Result<bool> {
+    answered(Confirm::new(question).with_default(default).prompt())
+}
+
+/// Asks for one line. `check` words what is wrong with an answer.
+pub fn text(
+    question: &str,
+    default: &str,
+    check: impl Fn(&str) -> Result<(), String> + Clone + 'static,
+) -> anyhow::Result<String> {
+    let text = Text::new(question).with_validator(validator(check));
+    answered(if default.is_empty() { text.prompt() } else { text.with_default(default).prompt() })
+}
+
+/// Asks for one of several.
+pub fn choice<T: Display>(question: &str, options: Vec<T>) -> anyhow::Result<T> {
+    answered(Select::new(question, options).without_filtering().with_help_message("enter goes on").prompt())
+}
+
+/// Asks for any of several; `chosen` are the indices chosen at first.
+pub fn choices<T: Display>(question: &str, options: Vec<T>, chosen: &[usize]) -> anyhow::Result<Vec<T>> {
+    let select = MultiSelect::new(question, options).with_default(chosen).without_filtering();
+    answered(select.with_help_message("space chooses, enter goes on").prompt())
+}
+
+fn validator(check: impl Fn(&str) -> Result<(), String> + Clone + 'static) -> impl StringValidator {
+    move |text: &str| {
+        Ok(match check(text) {
+            Ok(()) => Validation::Valid,
+            Err(wrong) => Validation::Invalid(wrong.into()),
+        })
+    }
+}
+
+fn answered<T>(answer: Result<T, InquireError>) -> anyhow::Result<T> {
+    answer.map_err(|error| match error {
+        InquireError::OperationCanceled | InquireError::OperationInterrupted => {
+            Failure::trouble("stopped; nothing was written").into()
+        }
+        error => anyhow::Error::new(error).context("cannot ask on this terminal"),
+    })
+}

@@ -1,0 +1,144 @@
+//! `ar setup init` as a person drives it, and with answers from a file.
+
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+mod terminal;
+
+use ar_core::config::{Config, Model};
+use ar_tests::{Home, Run};
+use std::fs;
+use std::path::Path;
+use terminal::Terminal;
+
+const CONFIG: &str = ".config/agent-runner";
+const INIT: &str = concat!(env!("CARGO_BIN_EXE_ar-setup"), " init");
+
+fn setup(home: &Home, args: &[&str]) -> Run {
+    home.program(Path::new(env!("CARGO_BIN_EXE_ar-setup")), args)
+}
+
+/// A user with claude, who is logged in, and codex, who is not.
+fn user() -> Home {
+    let home = Home::new();
+    home.command("claude", "echo 9.9.9 -p --output-format --verbose --permission-mode");
+    home.command("codex", "echo 9.9.9 -- exec");
+    home.write(".claude/.credentials.json", r#"{"claudeAiOauth":{"refreshToken":"r"}}"#);
+    home
+}
+
+#[test]
+fn a_person_chooses_agents_accounts_order_and_default() {
+    let home = user();
+    let Some(terminal) = Terminal::start(&home, 100, &[], INIT) else { return };
+    terminal.answer("Which agents?", &["Enter"]);
+    terminal.answer("Another account of claude?", &["y", "Enter"]);
+    terminal.answer("What to call it", &["work", "Enter"]);
+    terminal.answer("Directory of its login", &["Enter"]);
+    terminal.answer("Directory of its login ~/.claude-work ? Another account of claude?", &["Enter"]);
+    terminal.answer("Another account of codex?", &["Enter"]);
+    terminal.wait_for("codex is not logged in. In another terminal: codex login ? When that is done:");
+    home.write(".codex/auth.json", r#"{"tokens":{}}"#);
+    terminal.answer("> look again", &["Enter"]);
+    let login = format!("CLAUDE_CONFIG_DIR={} claude auth login", home.path(".claude-work").display());
+    terminal.wait_for(&login);
+    terminal.answer("work is not logged in", &["Down", "Enter"]);
+    terminal.answer("How are they used?", &["Down", "Enter"]);
+    terminal.answer("Number 1", &["Enter"]);
+    terminal.answer("Number 2", &["Down", "Enter"]);
+    terminal.answer("End a run after", &["soon", "Enter"]);
+    terminal.answer("say it like 90s, 30m or 2h", &["BSpace", "BSpace", "BSpace", "BSpace", "20m", "Enter"]);
+    terminal.answer("Which model serves a call that names none?", &["Down", "Enter"]);
+    for file in ["claude.toml", "codex.toml", "any.toml", "config.toml"] {
+        assert!(!home.path(CONFIG).join("models").exists(), "something is written before all is agreed");
+        terminal.answer(&format!("Write {file}?"), &["Enter"]);
+    }
+    terminal.wait_for("next: ar run \"hello\" status=0");
+
+    let dir = home.path(CONFIG);
+    assert_eq!(Config::load(&dir).unwrap().model.as_deref(), Some("claude"));
+    let any = Model::load(&dir, "any").unwrap();
+    let found: Vec<(&str, u32)> = any.providers.iter().map(|p| (p.name.as_str(), p.tier)).collect();
+    assert_eq!(found, [("claude", 1), ("codex", 3), ("work", 2)]);
+    assert_eq!(any.providers[0].timeout, Some(std::time::Duration::from_mins(20)));
+}
+
+#[test]
+fn stopping_in_the_middle_leaves_nothing_behind() {
+    for key in ["C-c", "Escape"] {
+        let home = user();
+        let Some(terminal) = Terminal::start(&home, 40, &[("NO_COLOR", "1")], INIT) else { return };
+        terminal.answer("Which agents?", &["Down", "Space", "Enter"]);
+        terminal.answer("Another account of claude?", &[key]);
+        terminal.wait_for("ar-setup: stopped; nothing was written status=2");
+        terminal.wait_for(" echo ");
+        let screen = terminal.screen(true);
+        assert!(!screen.contains("\x1b["), "colours in spite of NO_COLOR: {screen:?}");
+        assert!(!screen.contains("-icanon") && !screen.contains("-echo "), "{screen}");
+        assert!(terminal.has_cursor(), "the cursor is gone");
+        assert!(!home.path(CONFIG).exists());
+    }
+}
+
+#[test]
+fn answers_from_a_file_need_no_terminal_and_are_idempotent() {
+    let home = user();
+    let answers = home.write(
+        "answers.toml",
+        "agents = [\"claude\", \"codex\"]\ntimeout = \"30m\"\ndefault = \"claude\"\n[tiers]\ncodex = 2\n\
+         [[accounts]]\nagent = \"claude\"\nname = \"work\"\ndirectory = \"~/.claude-work\"\n",
+    );
+    let args = ["init", "--answers", answers.to_str().unwrap()];
+    let wrote = "wrote [HOME]/.config/agent-runner/models/claude.toml\n\
+                 wrote [HOME]/.config/agent-runner/models/codex.toml\n\
+                 wrote [HOME]/.config/agent-runner/models/any.toml\n\
+                 wrote [HOME]/.config/agent-runner/config.toml\n";
+    let found = "found claude ([HOME]/bin/claude)\nfound codex ([HOME]/bin/codex)\n";
+    setup(&home, &args).stdout(format!("{found}{wrote}next: ar run \"hello\"\n")).check();
+    let kept = wrote.replace("wrote", "kept ");
+    setup(&home, &args).stdout(format!("{found}{kept}next: ar run \"hello\"\n")).check();
+
+    let dir = home.path(CONFIG);
+    assert_eq!(Config::load(&dir).unwrap().model.as_deref(), Some("claude"));
+    let any = Model::load(&dir, "any").unwrap();
+    let found: Vec<(&str, u32, &str)> =
+        any.providers.iter().map(|p| (p.name.as_str(), p.tier, p.command.as_str())).collect();
+    assert_eq!(found, [("claude", 1, "claude"), ("codex", 2, "codex"), ("work", 1, "claude")]);
+    let work = any.provider("work").unwrap();
+    assert_eq!(work.env["CLAUDE_CONFIG_DIR"], home.path(".claude-work").display().to_string());
+    assert_eq!(work.timeout, Some(std::time::Duration::from_mins(30)));
+}
+
+#[test]
+fn answers_may_replace_files_and_the_previous_ones_stay() {
+    let home = user();
+    home.model("claude", "command = 'mine'\n");
+    let answers = home.write("answers.toml", "agents = [\"claude\"]\nreplace = true\n");
+    let output = setup(&home, &["init", "--answers", answers.to_str().unwrap()]).any_stdout().check();
+    assert!(String::from_utf8_lossy(&output.stdout).contains("changed "), "{output:?}");
+    let kept = fs::read_dir(home.path(CONFIG).join("previous/models")).unwrap().next().unwrap().unwrap();
+    assert_eq!(fs::read_to_string(kept.path()).unwrap(), "command = 'mine'\n");
+}
+
+#[test]
+fn answers_that_do_not_fit_are_refused_before_anything_is_written() {
+    let home = user();
+    for (text, message) in [
+        (
+            "agents = [\"cluade\"]\n",
+            "there is no agent 'cluade' on this machine\nhint: did you mean 'claude'?",
+        ),
+        ("\nagent = []\n", "[HOME]/answers.toml:2: unknown field 'agent', expected one of [..]"),
+        (
+            "[[accounts]]\nagent = \"claude\"\nname = \"a b\"\ndirectory = \"/x\"\n",
+            "'a b' cannot be a name: use letters, digits and . _ + @ -",
+        ),
+    ] {
+        let answers = home.write("answers.toml", text);
+        setup(&home, &["init", "--answers", answers.to_str().unwrap()])
+            .status(2)
+            .any_stdout()
+            .stderr(format!("ar-setup: {message}\n"))
+            .check();
+        assert!(!home.path(CONFIG).join("models").exists());
+    }
+}
