@@ -35,6 +35,17 @@ lint:
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	mandoc -T lint -W warning man/*.[1-9]
 
+# How well the rules of ar-diagnose judge: our own texts, and what FILES names.
+score:
+	TZ=UTC $(CARGO) run --release --locked -q -p ar-diagnose --example score -- tests/fixtures/errors $(FILES)
+
+# Needs cargo-fuzz and a nightly toolchain. FUZZ_SECONDS=1200 for a long run.
+FUZZ_SECONDS = 60
+fuzz:
+	mkdir -p fuzz/corpus/judge
+	find tests/fixtures/errors -name '*.txt' | while read -r f; do cp "$$f" "fuzz/corpus/judge/$$(echo "$$f" | tr / -)"; done
+	$(CARGO) +nightly fuzz run judge fuzz/corpus/judge -- -max_total_time=$(FUZZ_SECONDS) -timeout=1
+
 bench:
 	$(CARGO) build --release --locked --workspace --bins
 	$(release)/ar-bench
@@ -61,4 +72,4 @@ uninstall:
 clean:
 	$(CARGO) clean
 
-.PHONY: all check demo lint bench install uninstall clean
+.PHONY: all check demo lint score fuzz bench install uninstall clean

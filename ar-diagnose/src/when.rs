@@ -187,6 +187,8 @@ mod tests {
             "resets",
             "reset reason: overflow",
             "connection reset by peer",
+            "retried 5 times (total retry wait time: 6.2 seconds)",
+            r#""attempts":3,"totalRetryDelay":274"#,
             "try again with a shorter prompt",
         ] {
             assert_eq!(seconds(text), None, "{text}");

@@ -13,15 +13,20 @@ pub enum Unit {
 
 /// Where each of the `cues` ends in `lower`, in the order of the text.
 pub fn cues<'c>(lower: &str, cues: &[&'c str]) -> Vec<(usize, &'c str)> {
-    let mut found: Vec<(usize, &str)> = cues
-        .iter()
-        .flat_map(|cue| {
-            memchr::memmem::find_iter(lower.as_bytes(), cue.as_bytes()).map(|at| (at + cue.len(), *cue))
-        })
-        .collect();
+    let mut found: Vec<(usize, &str)> = Vec::new();
+    for cue in cues {
+        let starts = memchr::memmem::find_iter(lower.as_bytes(), cue.as_bytes());
+        found.extend(starts.filter(|at| !is_spent(lower, *at)).map(|at| (at + cue.len(), *cue)));
+    }
     found.sort_unstable_by_key(|(end, _)| *end);
     found.truncate(64);
     found
+}
+
+/// Whether the time is one that was waited already: `total retry wait time`, `totalRetryDelay`.
+fn is_spent(lower: &str, cue: usize) -> bool {
+    let from = lower.floor_char_boundary(cue.saturating_sub(12));
+    lower.get(from..cue).is_some_and(|before| before.contains("total"))
 }
 
 /// Steps over what stands between the cue and the time, and tells what a bare number would mean.
