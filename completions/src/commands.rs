@@ -1,6 +1,7 @@
 //! The command lines of all tools, read from the sources that the tools themselves are built from.
 
-use clap::{Command, CommandFactory};
+use clap::builder::PossibleValuesParser;
+use clap::{Arg, Command, CommandFactory};
 
 #[path = "../../ar-diagnose/src/cli.rs"]
 mod diagnose;
@@ -14,10 +15,6 @@ mod pick;
 mod run;
 #[path = "../../ar-setup/src/cli.rs"]
 mod setup;
-
-/// What `ar help` says of the verbs that `ar` has itself.
-const BUILT_IN: [(&str, &str); 2] =
-    [("help", "Open the manual of a verb, or print its options"), ("version", "Print the version")];
 
 /// A tool: the name of its manual page, its verb, and its command line.
 struct Tool(&'static str, &'static str, fn() -> Command);
@@ -38,12 +35,15 @@ pub(crate) fn pages() -> impl Iterator<Item = Command> {
 
 /// `ar` with all its verbs.
 pub(crate) fn ar() -> Command {
-    let verbs = TOOLS.into_iter().map(|Tool(_, verb, command)| command().name(verb));
-    let built_in = BUILT_IN.map(|(name, about)| Command::new(name).about(about));
+    let verbs = TOOLS.map(|Tool(_, verb, command)| command().name(verb));
+    let verb = Arg::new("verb").value_parser(PossibleValuesParser::new(TOOLS.map(|Tool(_, verb, _)| verb)));
+    let help = Command::new("help").about("Open the manual of a verb, or print its options").arg(verb);
+    let version = Command::new("version").about("Print the version");
     Command::new("ar")
         .disable_help_flag(true)
         .disable_help_subcommand(true)
-        .subcommands(verbs.chain(built_in))
+        .subcommands(verbs)
+        .subcommands([help, version])
 }
 
 /// The programs: `ar`, and the tools under their own names.

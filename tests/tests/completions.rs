@@ -23,8 +23,9 @@ fn home(shell: &str) -> Option<Home> {
 }
 
 /// What is typed, and what the shell must offer.
-const CASES: [(&str, &[&str]); 7] = [
+const CASES: [(&str, &[&str]); 8] = [
     ("ar pi", &["pick"]),
+    ("ar log pa", &["path"]),
     ("ar run -m sm", &["small", "smart"]),
     ("ar run --model smar", &["smart"]),
     ("ar run --provider c", &["claude", "codex"]),
