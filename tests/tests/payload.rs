@@ -32,15 +32,15 @@ fn a_child_that_never_reads_its_prompt_is_no_trouble() {
     home.command("deaf", "echo ok");
     home.pool("deaf", &["deaf"]);
     thread::scope(|scope| {
-        for _ in 0..4 {
+        for _ in 0..8 {
             scope.spawn(|| {
-                for _ in 0..50 {
+                for _ in 0..125 {
                     home.ar(&["run", "-m", "deaf", "four"]).stdout("ok\n").check();
                 }
             });
         }
     });
-    assert_eq!(home.query("SELECT count(*) FROM run WHERE verdict = 'ok'"), ["200"]);
+    assert_eq!(home.query("SELECT count(*) FROM run WHERE verdict = 'ok'"), ["1000"]);
 }
 
 #[test]
