@@ -6,16 +6,19 @@ use crate::outcome::spawn_error;
 use crate::plan::Plan;
 use crate::run_dir::RunDir;
 use crate::template::{self, Places};
+use crate::terminal::Terminal;
 use anyhow::Context;
 use ar_core::config::PromptMode;
 use ar_core::record::ExecError;
 use ar_core::{Record, paths};
-use rustix::fs::{Access, access};
+use rustix::fs::{Access, OFlags, access, fcntl_setfl};
 use rustix::io::Errno;
-use rustix::process::{Pid, getpid, setsid};
+use rustix::process::{Pid, Resource, Rlimit, getpid, ioctl_tiocsctty, nice, setrlimit, setsid};
+use rustix::stdio::stdout;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -32,10 +35,22 @@ pub struct Streams {
 
 impl Streams {
     /// Creates both, empty.
+    ///
+    /// They are written to at their ends: a script that opens `/dev/stderr` empties the file, and what another process
+    /// wrote next at its old place would follow a hole.
     pub fn create(dir: &RunDir) -> anyhow::Result<Self> {
-        let stdout = paths::create_private_file(&dir.stdout())?;
-        let stderr = paths::create_private_file(&dir.stderr())?;
-        Ok(Self { stdout, stderr })
+        let create = |path: &Path| -> anyhow::Result<File> {
+            let file = paths::create_private_file(path)?;
+            fcntl_setfl(&file, OFlags::APPEND)
+                .with_context(|| format!("cannot write '{}'", path.display()))?;
+            Ok(file)
+        };
+        Ok(Self { stdout: create(&dir.stdout())?, stderr: create(&dir.stderr())? })
+    }
+
+    /// Standard output once more, for whoever writes to it in the child's place.
+    pub fn copy_stdout(&self) -> anyhow::Result<File> {
+        self.stdout.try_clone().context("cannot copy a file descriptor")
     }
 
     /// How many bytes each holds.
@@ -50,29 +65,37 @@ impl Streams {
 /// Starts the child. Whatever keeps it from starting is an outcome of the run.
 ///
 /// Call this in the main thread: the death of the thread that starts a child is what kills it.
-pub fn start(plan: &Plan, record: &Record, dir: &RunDir, streams: &Streams) -> Result<Family, ExecError> {
+pub fn start(
+    plan: &Plan,
+    record: &Record,
+    dir: &RunDir,
+    streams: &Streams,
+    terminal: Option<&Terminal>,
+) -> Result<Family, ExecError> {
     check_directory(&plan.cwd)?;
     let prompt_file = dir.prompt();
     let places = Places { prompt_file: &prompt_file, session: &plan.session, cwd: &plan.cwd };
     let args = template::arguments(plan, places)?;
     let program = command::resolve(&plan.command, plan.environment.get("PATH"), &plan.cwd)?;
-    let stdin = match plan.prompt_mode {
-        PromptMode::Stdin => prompt_file.as_path(),
-        PromptMode::Arg | PromptMode::File => Path::new("/dev/null"),
+    let stdin = match (plan.prompt_mode, terminal) {
+        (PromptMode::Stdin, _) => open(&prompt_file)?,
+        (PromptMode::Arg | PromptMode::File, None) => open(Path::new("/dev/null"))?,
+        (PromptMode::Arg | PromptMode::File, Some(terminal)) => duplicate(terminal.child_end())?,
     };
+    let stdout = terminal.map_or(streams.stdout.as_fd(), Terminal::child_end);
     let mut command = Command::new(&program);
     command
         .arg0(&plan.command)
         .args(args)
         .current_dir(&plan.cwd)
-        .stdin(open(stdin)?)
-        .stdout(duplicate(&streams.stdout)?)
-        .stderr(duplicate(&streams.stderr)?);
+        .stdin(stdin)
+        .stdout(duplicate(stdout)?)
+        .stderr(duplicate(streams.stderr.as_fd())?);
     for name in &plan.environment.unset {
         command.env_remove(name);
     }
     command.envs(plan.environment.set.iter().map(|(name, value)| (name, value)));
-    detach(&mut command);
+    prepare(&mut command, plan);
     adopt_orphans().map_err(|error| failed(&plan.command, &error))?;
     let since = Instant::now();
     let child = command.spawn().map_err(|error| failed(&plan.command, &error))?;
@@ -82,13 +105,15 @@ pub fn start(plan: &Plan, record: &Record, dir: &RunDir, streams: &Streams) -> R
     Ok(Family::of(record.run(), pid, since))
 }
 
-/// Makes the child the leader of a session of its own, with all signals at their defaults, that dies with us.
+/// Makes the child the leader of a session of its own, with all signals at their defaults and within its limits, that
+/// dies with us.
 ///
 /// A session and not just a process group: a command line agent that asks the terminal for anything would be stopped as a
 /// background job, and hang until its time is up; without a terminal it fails at once, as in a cron job.
 #[allow(unsafe_code, reason = "what is to happen between fork and exec has no safe form")]
-fn detach(command: &mut Command) {
+fn prepare(command: &mut Command, plan: &Plan) {
     let parent = getpid();
+    let (increment, memory_max, has_terminal) = (plan.nice, plan.memory_max, plan.has_terminal);
     // SAFETY: between fork and exec the closure makes plain system calls, allocates nothing and takes no lock.
     unsafe {
         command.pre_exec(move || {
@@ -97,6 +122,15 @@ fn detach(command: &mut Command) {
                 libc::signal(signal, libc::SIG_DFL);
             }
             setsid()?;
+            if has_terminal {
+                ioctl_tiocsctty(stdout())?;
+            }
+            if increment != 0 {
+                nice(increment)?;
+            }
+            if memory_max.is_some() {
+                setrlimit(Resource::As, Rlimit { current: memory_max, maximum: memory_max })?;
+            }
             die_with(parent)
         });
     }
@@ -147,9 +181,9 @@ fn open(path: &Path) -> Result<Stdio, ExecError> {
     Ok(file.into())
 }
 
-fn duplicate(file: &File) -> Result<Stdio, ExecError> {
-    let file = file
-        .try_clone()
+fn duplicate(fd: BorrowedFd) -> Result<Stdio, ExecError> {
+    let file = fd
+        .try_clone_to_owned()
         .map_err(|error| spawn_error("other", format!("cannot pass a stream to the child: {error}")))?;
     Ok(file.into())
 }

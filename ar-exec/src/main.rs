@@ -19,8 +19,10 @@ mod report;
 mod request;
 mod run_dir;
 mod signals;
+mod strip;
 mod tee;
 mod template;
+mod terminal;
 mod watch;
 
 use ar_core::record::{self, ToolError};

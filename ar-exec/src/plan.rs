@@ -35,6 +35,12 @@ pub struct Plan {
     pub format: Option<Format>,
     /// The session that goes on, empty for a new one.
     pub session: String,
+    /// Added to the child's niceness.
+    pub nice: i32,
+    /// Bytes of address space for each process of the run.
+    pub memory_max: Option<u64>,
+    /// Whether the child's output is a terminal.
+    pub has_terminal: bool,
     /// What tokens cost, where the child does not tell.
     pub price: Option<Price>,
     /// Whether an empty answer is a good one.
@@ -89,6 +95,9 @@ impl Plan {
             },
             format,
             session: overrides.session.clone().unwrap_or_default(),
+            nice: provider.nice,
+            memory_max: provider.memory_max,
+            has_terminal: provider.pty,
             price: provider.price,
             allow_empty: provider.allow_empty,
         })
@@ -114,6 +123,9 @@ impl Plan {
             },
             format,
             session: String::new(),
+            nice: 0,
+            memory_max: None,
+            has_terminal: false,
             price: None,
             allow_empty: false,
         })

@@ -4,9 +4,11 @@ use crate::format::{Format, Outcome, Reader};
 use crate::plan::Plan;
 use crate::price;
 use crate::run_dir::RunDir;
+use crate::strip::Strip;
 use anyhow::Context;
 use std::fs::File;
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, ErrorKind, Read, Write};
+use std::path::Path;
 
 /// How much of the output is read at once.
 const PIECE_BYTES: usize = 256 * 1024;
@@ -16,10 +18,10 @@ pub fn complete(told: Option<Outcome>, plan: &Plan, dir: &RunDir) -> anyhow::Res
     let mut outcome = match told {
         Some(outcome) if outcome.is_known => outcome,
         Some(outcome) => {
-            dir.answer_is_stdout()?;
+            keep_text(plan, dir)?;
             outcome
         }
-        None => read(plan.format, dir)?,
+        None => read(plan, dir)?,
     };
     if let Some(error) = &mut outcome.error {
         error.message = plan.environment.secrets.mask(&error.message);
@@ -34,31 +36,50 @@ pub fn complete(told: Option<Outcome>, plan: &Plan, dir: &RunDir) -> anyhow::Res
 ///
 /// An output without a single object of its format is taken for text: the agent, or what stands in for it, was started
 /// without the flag, or failed before it knew of it.
-fn read(format: Option<Format>, dir: &RunDir) -> anyhow::Result<Outcome> {
-    if let Some(format) = format {
+fn read(plan: &Plan, dir: &RunDir) -> anyhow::Result<Outcome> {
+    if let Some(format) = plan.format {
         let outcome = read_format(format, dir)?;
         if outcome.is_known {
             return Ok(outcome);
         }
     }
-    dir.answer_is_stdout()?;
+    keep_text(plan, dir)?;
     Ok(Outcome::default())
+}
+
+/// Makes the output the answer, without what was meant for a terminal if there was one.
+fn keep_text(plan: &Plan, dir: &RunDir) -> anyhow::Result<()> {
+    if !plan.has_terminal {
+        return dir.answer_is_stdout();
+    }
+    let mut answer = dir.create_answer()?;
+    let mut strip = Strip::default();
+    let mut text = Vec::new();
+    each_piece(&dir.stdout(), |piece| {
+        text.clear();
+        strip.feed(piece, &mut text);
+        answer.write_all(&text)
+    })?;
+    text.clear();
+    strip.finish(&mut text);
+    answer.write_all(&text).context("cannot write the answer")
 }
 
 fn read_format(format: Format, dir: &RunDir) -> anyhow::Result<Outcome> {
     let mut reader = Reader::new(format, dir.create_answer()?);
-    let stdout = dir.stdout();
-    let mut file = File::open(&stdout).with_context(|| format!("cannot open '{}'", stdout.display()))?;
+    each_piece(&dir.stdout(), |piece| reader.feed(piece, &mut io::sink()))?;
+    reader.finish(&mut io::sink()).context("cannot write the answer")
+}
+
+fn each_piece(path: &Path, mut take: impl FnMut(&[u8]) -> io::Result<()>) -> anyhow::Result<()> {
+    let mut file = File::open(path).with_context(|| format!("cannot open '{}'", path.display()))?;
     let mut piece = vec![0; PIECE_BYTES];
     loop {
-        let read = match file.read(&mut piece) {
-            Ok(0) => break,
-            Ok(read) => read,
-            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-            Err(error) => return Err(error).with_context(|| format!("cannot read '{}'", stdout.display())),
-        };
-        let piece = piece.get(..read).unwrap_or_default();
-        reader.feed(piece, &mut io::sink()).context("cannot write the answer")?;
+        match file.read(&mut piece) {
+            Ok(0) => return Ok(()),
+            Ok(read) => take(piece.get(..read).unwrap_or_default()).context("cannot write the answer")?,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error).with_context(|| format!("cannot read '{}'", path.display())),
+        }
     }
-    reader.finish(&mut io::sink()).context("cannot write the answer")
 }

@@ -11,6 +11,7 @@ use crate::report;
 use crate::run_dir::RunDir;
 use crate::signals::Signals;
 use crate::tee::Tee;
+use crate::terminal::Terminal;
 use crate::watch::{self, Fate, Watch};
 use anyhow::Context;
 use ar_core::agent::Agent;
@@ -141,13 +142,18 @@ impl Request {
     ) -> anyhow::Result<(Exec, Option<Family>)> {
         let streams = child::Streams::create(dir)?;
         let started = Stamp::now()?;
-        let family = match child::start(plan, record, dir, &streams) {
+        let terminal = plan.has_terminal.then(Terminal::open).transpose()?;
+        let family = match child::start(plan, record, dir, &streams, terminal.as_ref()) {
             Err(error) => return Ok((outcome::not_started(plan, started, error), None)),
             Ok(family) => family,
         };
+        let pump = terminal.map(|terminal| terminal.pump(streams.copy_stdout()?)).transpose()?;
         let following = follow::start(plan, dir, self.tee.as_ref())?;
         let watch = Watch::new(family, &plan.limits, dir, &streams, following.as_ref(), signals)?;
         let (fate, family) = watch.wait()?;
+        if let Some(pump) = pump {
+            pump.finish()?;
+        }
         let told = match following {
             Some(following) => following.finish(signals)?,
             None => None,

@@ -125,6 +125,9 @@ mod tests {
             limits: Limits::default(),
             format: None,
             session: String::new(),
+            nice: 0,
+            memory_max: None,
+            has_terminal: false,
             price: None,
             allow_empty: false,
         }

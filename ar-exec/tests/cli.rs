@@ -553,6 +553,73 @@ fn turns_and_cost_are_limited_while_the_agent_runs() {
 }
 
 #[test]
+fn a_child_that_wants_a_terminal_gets_one() {
+    let world = World::new();
+    let body = "test -t 1 && test -t 0 && stty size && printf '\\033[1mbold\\033[0m %s\\r\\n' \"$TERM\" && echo err >&2";
+    world.provider("pty = true\nprompt_mode = 'arg'", body);
+    let exec = world.run(&["--tee", "copy", "hi"])["exec"].clone();
+    assert_eq!((&exec["end"], &exec["exit_code"]), (&json!("exit"), &json!(0)));
+    assert_eq!(world.of_run("answer"), b"40 120\nbold xterm-256color\n");
+    assert_eq!(world.of_run("stdout"), b"40 120\n\x1b[1mbold\x1b[0m xterm-256color\r\n");
+    assert_eq!(fs::read(world.path("copy")).unwrap(), world.of_run("stdout"));
+    assert_eq!(world.of_run("stderr"), b"err\n");
+    world.provider("pty = true", "test -t 1 && cat; seq 100000; sleep 60 &");
+    world.file("prompt", "x".repeat(100_000));
+    let exec = world.run(&["-f", "prompt"])["exec"].clone();
+    assert_eq!((&exec["end"], &exec["stdout_bytes"]), (&json!("exit"), &json!(688_895)));
+}
+
+#[test]
+fn a_child_is_kept_within_niceness_and_memory() {
+    let world = World::new();
+    world.provider("nice = 5\nmemory_max = '100 MiB'", "nice; ulimit -v");
+    let exec = world.run(&["hi"])["exec"].clone();
+    let ours = String::from_utf8(Command::new("nice").output().unwrap().stdout).unwrap();
+    let niceness = ours.trim().parse::<i32>().unwrap() + 5;
+    assert_eq!(String::from_utf8(world.of_run("answer")).unwrap(), format!("{}\n102400\n", niceness.min(19)));
+    assert!(exec["peak_memory_bytes"].as_u64() > Some(100_000), "{exec}");
+}
+
+#[test]
+fn a_stream_that_is_opened_again_has_no_holes() {
+    let world = World::new();
+    world.provider("", "echo first >&2; echo second >/dev/stderr; echo third >&2");
+    world.run(&["hi"]);
+    assert_eq!(world.of_run("stderr"), b"second\nthird\n");
+}
+
+#[test]
+fn a_stopped_run_goes_on_and_its_clock_with_it() {
+    let world = World::new();
+    world.provider(
+        "timeout = 2",
+        "echo $$ >>pids; i=0; while [ $i -lt 10 ]; do sleep 0.1; i=$((i+1)); done; echo done",
+    );
+    world.file("record", world.record());
+    let child = world.spawn(&["--record", "record", "hi"]);
+    while !world.path("pids").exists() {
+        std::thread::yield_now();
+    }
+    let state = |pid: &str| {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap();
+        stat.rsplit(") ").next().unwrap().chars().next().unwrap()
+    };
+    let agent = fs::read_to_string(world.path("pids")).unwrap();
+    let send = |signal: &str| Command::new("kill").args([signal, &child.id().to_string()]).assert().success();
+    send("-TSTP");
+    while state(&agent) != 'T' || state(&child.id().to_string()) != 'T' {
+        std::thread::yield_now();
+    }
+    // Longer than the limit, which does not run meanwhile.
+    std::thread::sleep(std::time::Duration::from_millis(2500));
+    send("-CONT");
+    let output = child.wait_with_output().unwrap();
+    let record: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(record["exec"]["end"], "exit");
+    assert_eq!(world.of_run("answer"), b"done\n");
+}
+
+#[test]
 fn a_session_goes_on_with_its_own_arguments() {
     let world = World::new();
     world.provider("args = ['new']\nresume_args = ['--resume', '{session}']", "echo \"$@\"");

@@ -1,0 +1,118 @@
+//! A terminal for a child that refuses to write to anything else. What it writes there still ends in its file.
+
+use crate::signals::poll;
+use anyhow::{Context, anyhow};
+use rustix::event::{PollFd, PollFlags};
+use rustix::io::{Errno, FdFlags, fcntl_setfd};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{OptionalActions, Winsize, tcgetattr, tcgetwinsize, tcsetattr, tcsetwinsize};
+use std::fs::{File, OpenOptions};
+use std::io::{self, PipeReader, PipeWriter, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::OpenOptionsExt;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+/// The size where we have no terminal ourselves.
+const SIZE: Winsize = Winsize { ws_row: 40, ws_col: 120, ws_xpixel: 0, ws_ypixel: 0 };
+/// How long the last output of a child that has ended may take through the kernel.
+const SETTLE: Duration = Duration::from_millis(50);
+
+/// Both ends of a terminal.
+#[derive(Debug)]
+pub struct Terminal {
+    ours: OwnedFd,
+    child_end: File,
+}
+
+/// The thread that brings what the child writes into its file.
+#[derive(Debug)]
+pub struct Pump {
+    /// Closed to say that the child has ended.
+    more: PipeWriter,
+    thread: JoinHandle<io::Result<()>>,
+}
+
+impl Terminal {
+    /// Opens a terminal of our own terminal's size that passes every byte on as it is.
+    pub fn open() -> anyhow::Result<Self> {
+        Self::new().context("cannot open a terminal for the child")
+    }
+
+    fn new() -> io::Result<Self> {
+        let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY)?;
+        // Not every system can do so in one step; nothing is started meanwhile.
+        fcntl_setfd(&ours, FdFlags::CLOEXEC)?;
+        grantpt(&ours)?;
+        unlockpt(&ours)?;
+        let name = ptsname(&ours, Vec::new())?;
+        let child_end = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .custom_flags(libc::O_NOCTTY)
+            .open(std::ffi::OsStr::from_bytes(name.as_bytes()))?;
+        let mut modes = tcgetattr(&child_end)?;
+        modes.make_raw();
+        tcsetattr(&child_end, OptionalActions::Now, &modes)?;
+        let size = tcgetwinsize(io::stderr()).ok().filter(|size| size.ws_col > 0 && size.ws_row > 0);
+        tcsetwinsize(&child_end, size.unwrap_or(SIZE))?;
+        Ok(Self { ours, child_end })
+    }
+
+    /// The child's end.
+    pub fn child_end(&self) -> BorrowedFd<'_> {
+        self.child_end.as_fd()
+    }
+
+    /// Starts to bring what the child writes into a file.
+    pub fn pump(self, to: File) -> anyhow::Result<Pump> {
+        let start = || -> io::Result<Pump> {
+            let (stop, more) = io::pipe()?;
+            // The child's end is closed here, so that the terminal hangs up when the last process has closed it.
+            let from = File::from(self.ours);
+            let thread =
+                thread::Builder::new().name("terminal".to_owned()).spawn(move || pump(from, to, &stop))?;
+            Ok(Pump { more, thread })
+        };
+        start().context("cannot read the child's terminal")
+    }
+}
+
+impl Pump {
+    /// Waits until all that the child wrote is in the file.
+    pub fn finish(self) -> anyhow::Result<()> {
+        drop(self.more);
+        let pumped = self.thread.join().map_err(|_| anyhow!("the thread that reads the terminal died"))?;
+        pumped.context("cannot keep what the child wrote to its terminal")
+    }
+}
+
+fn pump(mut from: File, mut to: File, stop: &PipeReader) -> io::Result<()> {
+    let mut piece = vec![0; 65_536];
+    let mut ended = false;
+    loop {
+        let mut fds = vec![PollFd::new(&from, PollFlags::IN)];
+        if !ended {
+            fds.push(PollFd::new(stop, PollFlags::IN));
+        }
+        poll(&mut fds, ended.then_some(SETTLE)).map_err(io::Error::other)?;
+        let readable = fds.first().is_some_and(|fd| !fd.revents().is_empty());
+        let stopped = fds.get(1).is_some_and(|fd| !fd.revents().is_empty());
+        if ended && !readable {
+            return Ok(());
+        }
+        ended |= stopped;
+        if !readable {
+            continue;
+        }
+        match from.read(&mut piece) {
+            Ok(0) => return Ok(()),
+            Ok(n) => to.write_all(piece.get(..n).unwrap_or_default())?,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            // The other end is closed.
+            Err(error) if error.raw_os_error() == Some(Errno::IO.raw_os_error()) => return Ok(()),
+            Err(error) => return Err(error),
+        }
+    }
+}
