@@ -209,4 +209,28 @@ mod tests {
             }
         });
     }
+
+    #[test]
+    fn sums_follow_every_change_of_a_run() {
+        let (_dir, path) = scratch();
+        let state = State::open(&path).unwrap();
+        let run = "INSERT INTO run (id, call_id, attempt, status, picked_at) VALUES ('A', 'A', 2, 'picked', 86400001)";
+        let lost = "UPDATE run SET status = 'lost'";
+        let done = "UPDATE run SET status = 'done', verdict = 'ok', cost_micros = 7, provider = 'p'";
+        let again = "UPDATE run SET cost_micros = 5";
+        for (sql, sums) in [
+            (run, vec![]),
+            (lost, vec!["1//lost 1 1 0"]),
+            (done, vec!["1/p/ok 1 1 7"]),
+            (again, vec!["1/p/ok 1 1 5"]),
+            ("DELETE FROM run", vec![]),
+        ] {
+            state.db().execute_batch(sql).unwrap();
+            let select = "SELECT day || '/' || provider || '/' || outcome || ' ' || runs || ' ' || hops || ' ' || cost_micros \
+                          FROM tally WHERE runs <> 0";
+            let mut select = state.db().prepare(select).unwrap();
+            let rows = select.query_map([], |row| row.get::<_, String>(0)).unwrap();
+            assert_eq!(rows.collect::<Result<Vec<_>, _>>().unwrap(), sums, "{sql}");
+        }
+    }
 }
