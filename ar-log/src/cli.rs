@@ -1,10 +1,7 @@
 //! The command line of ar-log.
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
-
-/// How many runs are listed where nobody says.
-pub const DEFAULT_NUMBER: u32 = 20;
 
 /// Store the record on standard input, or show what was stored
 #[derive(Debug, Parser)]
@@ -18,13 +15,17 @@ pub struct Cli {
     #[command(flatten)]
     pub store: Store,
 
+    /// Which runs to list
+    #[command(flatten)]
+    pub select: Select,
+
+    /// How to print
+    #[command(flatten)]
+    pub print: Print,
+
     /// Keep the state in this database
     #[arg(long, value_name = "FILE", global = true)]
     pub state: Option<PathBuf>,
-
-    /// Print JSON
-    #[arg(long, global = true)]
-    pub json: bool,
 }
 
 /// The end of the pipeline.
@@ -42,13 +43,112 @@ pub struct Store {
     #[arg(long)]
     pub no_log: bool,
 
-    /// Mark the run; may be repeated
+    /// Read the configuration in this directory
+    #[arg(long, value_name = "DIR")]
+    pub config: Option<PathBuf>,
+}
+
+/// Which runs. Every condition must hold.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Select {
+    /// Runs of this model
+    #[arg(short, long, value_name = "MODEL")]
+    pub model: Option<String>,
+
+    /// Runs of this provider
+    #[arg(long, value_name = "PROVIDER")]
+    pub provider: Option<String>,
+
+    /// Runs that drew on this account
+    #[arg(long, value_name = "ACCOUNT")]
+    pub account: Option<String>,
+
+    /// Runs that failed with this class
+    #[arg(long, value_name = "CLASS")]
+    pub class: Option<String>,
+
+    /// Runs with this verdict
+    #[arg(long, value_name = "VERDICT")]
+    pub verdict: Option<String>,
+
+    /// Runs with this tag; at the end of a pipeline: mark the run; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     pub tag: Vec<String>,
 
-    /// Read the numbers of the cooldowns in this directory
-    #[arg(long, value_name = "DIR")]
-    pub config: Option<PathBuf>,
+    /// Runs picked at this time or later, such as 2h, yesterday, 2026-11-20 or an RFC 3339 time
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+
+    /// Runs picked before this time
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
+
+    /// Runs without a good answer
+    #[arg(long)]
+    pub failed: bool,
+
+    /// The last of them, at most this many
+    #[arg(short, long, value_name = "COUNT")]
+    pub number: Option<u32>,
+}
+
+/// How to print.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Print {
+    /// Print JSON, one object a line
+    #[arg(long, conflicts_with = "format")]
+    pub json: bool,
+
+    /// Print in this format
+    #[arg(short = 'o', long, value_name = "FORMAT")]
+    pub format: Option<Format>,
+
+    /// Print these fields of the JSON object, in this order, separated by tabs
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', conflicts_with = "json")]
+    pub cols: Vec<String>,
+
+    /// Colour the output
+    #[arg(long, value_name = "WHEN")]
+    pub color: Option<Color>,
+}
+
+/// A format of output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people
+    Table,
+    /// Fields separated by tabs
+    Tsv,
+    /// One object a line
+    Json,
+}
+
+/// When to colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless `NO_COLOR` is set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// Which of a run's files to print as it is.
+#[derive(Debug, Clone, Copy, Default, Args)]
+#[group(multiple = false)]
+pub struct Raw {
+    /// Print the answer alone, byte for byte
+    #[arg(long)]
+    pub answer: bool,
+
+    /// Print what the child wrote to standard error
+    #[arg(long)]
+    pub stderr: bool,
+
+    /// Print the prompt
+    #[arg(long)]
+    pub prompt: bool,
 }
 
 /// What ar-log can show.
@@ -56,15 +156,81 @@ pub struct Store {
 pub enum Verb {
     /// List the last runs
     List {
-        /// List at most this many
-        #[arg(short, long, value_name = "COUNT", default_value_t = DEFAULT_NUMBER)]
-        number: u32,
+        /// Which runs
+        #[command(flatten)]
+        select: Select,
+        /// How to print
+        #[command(flatten)]
+        print: Print,
     },
-    /// Show one run with its files
+    /// Show one run with its call, its diagnosis and its files
     Show {
         /// A run's id, the first letters of it, or -1 for the last
         #[arg(value_name = "RUN", allow_hyphen_values = true)]
         run: String,
+        /// Which file
+        #[command(flatten)]
+        raw: Raw,
+        /// How to print
+        #[command(flatten)]
+        print: Print,
+    },
+    /// Show the last run
+    Last {
+        /// Which file
+        #[command(flatten)]
+        raw: Raw,
+        /// How to print
+        #[command(flatten)]
+        print: Print,
+    },
+    /// Show what is running now
+    Live {
+        /// How to print
+        #[command(flatten)]
+        print: Print,
+    },
+    /// Print runs as they begin and end, or the output of one run as it grows
+    Follow {
+        /// A run's id, the first letters of it, or -1 for the last
+        #[arg(value_name = "RUN", allow_hyphen_values = true)]
+        run: Option<String>,
+        /// Which runs
+        #[command(flatten)]
+        select: Select,
+        /// How to print
+        #[command(flatten)]
+        print: Print,
+    },
+    /// Sum up runs: how many, how many good, how long, tokens, cost
+    Stats {
+        /// One line for each of these
+        #[arg(long, value_name = "NAMES", value_delimiter = ',', default_value = "provider")]
+        by: Vec<By>,
+        /// Which runs
+        #[command(flatten)]
+        select: Select,
+        /// How to print
+        #[command(flatten)]
+        print: Print,
+    },
+    /// Tokens and cost of each account and day
+    Usage {
+        /// Which runs
+        #[command(flatten)]
+        select: Select,
+        /// How to print
+        #[command(flatten)]
+        print: Print,
+    },
+    /// List the sessions of the agents, the one used last at the end
+    Sessions {
+        /// Which runs
+        #[command(flatten)]
+        select: Select,
+        /// How to print
+        #[command(flatten)]
+        print: Print,
     },
     /// Print where the state database is, or the directory of a run
     Path {
@@ -72,4 +238,21 @@ pub enum Verb {
         #[arg(value_name = "RUN", allow_hyphen_values = true)]
         run: Option<String>,
     },
+}
+
+/// What runs are summed up by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum By {
+    /// The model
+    Model,
+    /// The provider
+    Provider,
+    /// The account
+    Account,
+    /// The class of a failure, or the outcome of a run that has none
+    Class,
+    /// The day in UTC
+    Day,
+    /// The hour of the day in UTC
+    Hour,
 }

@@ -1,25 +1,45 @@
 //! ar-log's statements that write. A run, its provider's counters and its health are one transaction.
 
+use crate::content::{Content, payload_bytes};
 use crate::cooldown::{self, Rest, Span};
+use crate::row::Run;
 use anyhow::{Context, Result};
 use ar_core::config::Cooldown;
-use ar_core::record::{Class, Diagnosis, Exec, Pick, Scope, ToolError, Verdict};
-use ar_core::state::{State, host, scopes};
+use ar_core::record::{Class, Diagnosis, Pick, Scope, Verdict};
+use ar_core::state::{State, scopes};
 use ar_core::{Record, Stamp, watch};
 use rusqlite::{Connection, OptionalExtension, params};
+use std::path::Path;
 
-/// Stores a record. One that is stored already stays as it is: a replayed record counts once.
-pub fn store(
-    state: &mut State,
-    record: &Record,
-    code: u8,
-    now: Stamp,
-    with_content: bool,
-    rules: &Cooldown,
-) -> Result<()> {
-    let line = record.to_line()?;
+/// How much of a prompt and of an answer is looked at: so much text nobody searches in, and a store has to be quick.
+const SEARCHED_BYTES: u64 = 65_536;
+
+/// How much of a run the history keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keep {
+    /// The row, and no more than counters and health need in it.
+    Nothing,
+    /// The beginnings of prompt and answer, too.
+    Content,
+}
+
+/// The row of a record, with what its directory holds.
+pub fn row(state_file: &Path, record: &Record, code: u8, now: Stamp, keep: Keep) -> Result<Run> {
+    let mut row = Run::of(record, code, now)?;
+    if keep == Keep::Content {
+        row.pack(record, state_file);
+        if let Some(dir) = record.dir() {
+            row.prompt = Some(Content::read(&dir, SEARCHED_BYTES)?.words).filter(|words| !words.is_empty());
+            row.payload_bytes = i64::try_from(payload_bytes(&dir)?).ok();
+        }
+    }
+    Ok(row)
+}
+
+/// Stores a run. One that is stored already stays as it is: a replayed record counts once.
+pub fn store(state: &mut State, record: &Record, row: &Run, now: Stamp, rules: &Cooldown) -> Result<()> {
     state.write(|db| {
-        if !store_run(db, record, code, now, with_content.then_some(line.as_str()))? {
+        if !row.insert(db)? {
             return Ok(());
         }
         let pick: Option<Pick> = record.get("pick")?;
@@ -36,50 +56,6 @@ pub fn store(
         )?;
         Ok(())
     })
-}
-
-/// Writes the run's row, whoever made it. False where it was stored before.
-fn store_run(db: &Connection, record: &Record, code: u8, now: Stamp, line: Option<&str>) -> Result<bool> {
-    let status: Option<String> = db
-        .query_row("SELECT status FROM run WHERE id = $1", [record.run()], |row| row.get(0))
-        .optional()
-        .context("cannot read the run")?;
-    if status.as_deref().is_some_and(|status| status == "done" || status == "failed") {
-        return Ok(false);
-    }
-    let pick: Option<Pick> = record.get("pick")?;
-    let exec: Option<Exec> = record.get("exec")?;
-    let diagnosis: Option<Diagnosis> = record.get("diagnosis")?;
-    let error: Option<ToolError> = record.get("error")?;
-    let tags = record.at("tags").map(ToString::to_string);
-    db.execute(
-        "INSERT INTO run (id, call_id, attempt, model, provider, account, status, host, picked_at, ended_at, \
-           elapsed_ms, code, verdict, class, detail, tags, record) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) \
-         ON CONFLICT (id) DO UPDATE SET status = excluded.status, ended_at = excluded.ended_at, \
-           elapsed_ms = excluded.elapsed_ms, code = excluded.code, verdict = excluded.verdict, \
-           class = excluded.class, detail = excluded.detail, tags = excluded.tags, record = excluded.record",
-        params![
-            record.run(),
-            record.call(),
-            record.attempt(),
-            record.text("model"),
-            pick.as_ref().map(|pick| &pick.provider),
-            pick.as_ref().map(|pick| &pick.account),
-            if error.is_some() { "failed" } else { "done" },
-            host(),
-            pick.as_ref().map(|pick| pick.at).or(exec.as_ref().map(|exec| exec.started)).unwrap_or(now).0,
-            now.0,
-            exec.map(|exec| u32::try_from(exec.elapsed_ms).unwrap_or(u32::MAX)),
-            code,
-            diagnosis.as_ref().map(|diagnosis| diagnosis.verdict.name()),
-            diagnosis.as_ref().and_then(|diagnosis| diagnosis.class).map(Class::name),
-            diagnosis.and_then(|diagnosis| diagnosis.detail),
-            tags,
-            line,
-        ],
-    )?;
-    Ok(true)
 }
 
 /// A success ends the cooldowns that it tried out and those that began before the run did: it proves nothing about later

@@ -124,6 +124,7 @@ const STEPS: &[&str] = &["
     CREATE INDEX run_by_account ON run (account, picked_at);
     CREATE INDEX run_by_class ON run (class, picked_at) WHERE class IS NOT NULL;
     CREATE INDEX run_by_session ON run (session, picked_at) WHERE session IS NOT NULL;
+    CREATE INDEX run_failed ON run (picked_at) WHERE status <> 'picked' AND coalesce(verdict, '') <> 'ok';
     CREATE INDEX run_tagged ON run (picked_at) WHERE tags IS NOT NULL;
 
     -- Sums over the runs that are over, kept by triggers, so that no statement can forget them. day counts days since 1970

@@ -1,0 +1,103 @@
+//! What the history keeps of a run's files: first words, sizes, and text to search.
+
+use crate::redact::redact;
+use anyhow::{Context, Result};
+use ar_core::exit::one_line;
+use std::fs::{self, File};
+use std::io::{ErrorKind, Read};
+use std::path::Path;
+
+/// The files of a run that hold what was said.
+pub const FILES: [&str; 4] = ["prompt", "stdout", "stderr", "answer"];
+/// How many characters of the prompt a row keeps.
+const FIRST_WORDS: usize = 100;
+
+/// What was said in a run, without secrets.
+#[derive(Debug, Default, PartialEq)]
+pub struct Content {
+    /// The first words of the prompt, on one line.
+    pub words: String,
+    /// The beginnings of prompt and answer.
+    pub prompt: String,
+    pub answer: String,
+}
+
+impl Content {
+    /// Reads the first `most` bytes of prompt and answer. A file that is not there said nothing.
+    pub fn read(dir: &Path, most: u64) -> Result<Self> {
+        let prompt = redact(&beginning(&dir.join("prompt"), most)?);
+        let answer = redact(&beginning(&dir.join("answer"), most)?);
+        let start: String = prompt.chars().take(4 * FIRST_WORDS).collect();
+        let words = one_line(&start).chars().take(FIRST_WORDS).collect();
+        Ok(Self { words, prompt, answer })
+    }
+}
+
+/// How many bytes the files of a run take. A hard link counts once.
+pub fn payload_bytes(dir: &Path) -> Result<u64> {
+    use std::os::unix::fs::MetadataExt;
+    let mut seen = Vec::new();
+    let mut bytes = 0;
+    let entries = match fs::read_dir(dir) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(0),
+        entries => entries.with_context(|| format!("cannot read '{}'", dir.display()))?,
+    };
+    for entry in entries {
+        // Files come and go while ar-exec ends; one that is gone takes no room.
+        let Ok(file) = entry.and_then(|entry| entry.metadata()) else { continue };
+        if !seen.contains(&file.ino()) {
+            seen.push(file.ino());
+            bytes += file.len();
+        }
+    }
+    Ok(bytes)
+}
+
+/// The first bytes of a file as text. What is not UTF-8 is replaced, and a character that is cut at the end left out.
+fn beginning(path: &Path, most: u64) -> Result<String> {
+    let cannot = || format!("cannot read '{}'", path.display());
+    let file = match File::open(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(String::new()),
+        opened => opened.with_context(cannot)?,
+    };
+    let mut bytes = Vec::new();
+    file.take(most).read_to_end(&mut bytes).with_context(cannot)?;
+    let cut = bytes.len() as u64 == most;
+    let mut text = String::from_utf8_lossy(&bytes).into_owned();
+    if cut {
+        text.truncate(text.trim_end_matches(char::REPLACEMENT_CHARACTER).len());
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn first_words_are_one_line_without_secrets() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("prompt"), "\n  explain\tthis: sk-abcdefghijklmnop0123\n").unwrap();
+        let content = Content::read(dir.path(), 100).unwrap();
+        assert_eq!(content.words, "explain this: ***");
+        assert_eq!(content.answer, "");
+    }
+
+    #[test]
+    fn a_cut_character_is_left_out() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("prompt"), "aé漢").unwrap();
+        for (most, text) in [(1, "a"), (2, "a"), (3, "aé"), (4, "aé"), (6, "aé漢"), (9, "aé漢")] {
+            assert_eq!(Content::read(dir.path(), most).unwrap().prompt, text, "{most}");
+        }
+    }
+
+    #[test]
+    fn a_hard_link_takes_no_room() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("stdout"), "12345").unwrap();
+        fs::hard_link(dir.path().join("stdout"), dir.path().join("answer")).unwrap();
+        assert_eq!(payload_bytes(dir.path()).unwrap(), 5);
+        assert_eq!(payload_bytes(&dir.path().join("none")).unwrap(), 0);
+    }
+}

@@ -1,0 +1,202 @@
+//! Which runs: the conditions of a command line as SQL.
+
+use crate::cli::Select;
+use crate::row::{COLUMNS, Run};
+use crate::when;
+use anyhow::{Context, Result};
+use ar_core::record::{Class, Verdict};
+use ar_core::state::State;
+use ar_core::{Failure, Stamp};
+use rusqlite::types::Value;
+use rusqlite::{Connection, params_from_iter};
+
+/// The condition of runs without a good answer. The index `run_failed` has these very words.
+const FAILED: &str = "status <> 'picked' AND coalesce(verdict, '') <> 'ok'";
+
+/// Conditions that all must hold.
+#[derive(Debug, Clone, Default)]
+pub struct Selection {
+    /// What a sum by day knows, too: model, provider, account.
+    plain: Vec<(&'static str, String)>,
+    /// What only the runs themselves know.
+    special: Vec<(String, Option<Value>)>,
+    pub since: Option<Stamp>,
+    pub until: Option<Stamp>,
+    pub number: Option<u32>,
+}
+
+impl Selection {
+    /// Reads the options. Names of classes and verdicts are checked, because a mistyped one would look like no runs.
+    pub fn new(select: &Select, now: Stamp) -> Result<Self> {
+        let mut selection = Self { number: select.number, ..Self::default() };
+        for (column, value) in
+            [("model", &select.model), ("provider", &select.provider), ("account", &select.account)]
+        {
+            selection.plain.extend(value.clone().map(|value| (column, value)));
+        }
+        if let Some(class) = &select.class {
+            let class = Class::parse(class).map_err(|_| unknown("class", class, CLASSES))?;
+            selection.special.push(("class = $".to_owned(), Some(class.name().to_owned().into())));
+        }
+        if let Some(verdict) = &select.verdict {
+            let verdict: Verdict = serde_json::from_value(verdict.as_str().into())
+                .map_err(|_| unknown("verdict", verdict, VERDICTS))?;
+            selection.special.push(("verdict = $".to_owned(), Some(verdict.name().to_owned().into())));
+        }
+        for tag in &select.tag {
+            let (key, value) = tag
+                .split_once('=')
+                .filter(|(key, _)| !key.is_empty())
+                .ok_or_else(|| Failure::trouble(format!("the tag '{tag}' is not KEY=VALUE")))?;
+            let pair = serde_json::json!({ key: value }).to_string();
+            let pair = pair.trim_matches(['{', '}']).to_owned();
+            // Quotes inside a key or a value are escaped, so the pair as it is written stands for nothing else.
+            selection.special.push(("replace(tags, $, '') <> tags".to_owned(), Some(pair.into())));
+        }
+        if select.failed {
+            selection.special.push((FAILED.to_owned(), None));
+        }
+        selection.since = select.since.as_deref().map(|text| when::parse(text, now)).transpose()?;
+        selection.until = select.until.as_deref().map(|text| when::parse(text, now)).transpose()?;
+        Ok(selection)
+    }
+
+    /// The same in another span of time.
+    pub fn between(&self, since: Option<Stamp>, until: Option<Stamp>) -> Self {
+        Self { since, until, ..self.clone() }
+    }
+
+    /// Narrows it down to the runs that are reserved and not over.
+    pub fn alive(&mut self) {
+        self.special.push(("status = 'picked'".to_owned(), None));
+    }
+
+    /// Whether sums by day can answer, apart from the time.
+    pub fn is_plain(&self) -> bool {
+        self.special.is_empty() && self.number.is_none()
+    }
+
+    /// `WHERE …` over runs, and its values.
+    pub fn condition(&self) -> (String, Vec<Value>) {
+        let mut terms = self.terms();
+        terms.extend(self.since.map(|at| ("picked_at >= $".to_owned(), Some(at.0.into()))));
+        terms.extend(self.until.map(|at| ("picked_at < $".to_owned(), Some(at.0.into()))));
+        conjunction(terms)
+    }
+
+    /// `WHERE …` over sums by day, from one day up to another that is left out.
+    pub fn condition_of_days(&self, from: i64, to: i64) -> (String, Vec<Value>) {
+        let mut terms = self.terms();
+        terms.push(("day >= $".to_owned(), Some(from.into())));
+        terms.push(("day < $".to_owned(), Some(to.into())));
+        conjunction(terms)
+    }
+
+    fn terms(&self) -> Vec<(String, Option<Value>)> {
+        let plain =
+            self.plain.iter().map(|(column, value)| (format!("{column} = $"), Some(value.clone().into())));
+        plain.chain(self.special.iter().cloned()).collect()
+    }
+
+    /// The runs, oldest first; where a number is set, the last ones.
+    pub fn runs(&self, db: &Connection) -> Result<Vec<Run>> {
+        let (condition, values) = self.condition();
+        let limit = self.number.map_or_else(String::new, |number| format!("LIMIT {number}"));
+        let sql = format!("SELECT {COLUMNS} FROM run {condition} ORDER BY picked_at DESC, id DESC {limit}");
+        let mut select = db.prepare(&sql)?;
+        let rows = select.query_map(params_from_iter(values), Run::from_row)?;
+        let mut runs = rows.collect::<rusqlite::Result<Vec<_>>>().context("cannot read the runs")?;
+        runs.reverse();
+        Ok(runs)
+    }
+}
+
+/// Joins terms, in which `$` stands for the value beside it.
+fn conjunction(terms: Vec<(String, Option<Value>)>) -> (String, Vec<Value>) {
+    let mut values = Vec::new();
+    let mut words = Vec::new();
+    for (term, value) in terms {
+        match value {
+            None => words.push(term),
+            Some(value) => {
+                values.push(value);
+                words.push(term.replace('$', &format!("${}", values.len())));
+            }
+        }
+    }
+    let condition = if words.is_empty() { String::new() } else { format!("WHERE {}", words.join(" AND ")) };
+    (condition, values)
+}
+
+const CLASSES: &[&str] =
+    &["rate_limit", "quota_exhausted", "auth_expired", "cli_version_mismatch", "network_error", "unknown"];
+const VERDICTS: &[&str] = &["ok", "provider", "network", "task", "caller"];
+
+fn unknown(what: &str, word: &str, known: &[&str]) -> Failure {
+    Failure::trouble(format!("there is no {what} '{word}'")).hint(format!("there are {}", known.join(", ")))
+}
+
+/// The run that an id, the start of one, or `-N` (the Nth from the end) means.
+pub fn find(state: &State, which: &str) -> Result<Run> {
+    let none = || Failure::trouble(format!("there is no run '{which}'")).hint("'ar log' lists the last runs");
+    let db = state.db();
+    if let Some(back) = which.strip_prefix('-') {
+        let back: u32 = back.parse().ok().filter(|back| *back > 0).ok_or_else(none)?;
+        let sql = format!("SELECT {COLUMNS} FROM run ORDER BY picked_at DESC, id DESC LIMIT 1 OFFSET $1");
+        let mut select = db.prepare(&sql)?;
+        let mut runs = select.query_map([back - 1], Run::from_row)?;
+        return Ok(runs.next().ok_or_else(none)??);
+    }
+    let start = which.to_ascii_uppercase();
+    if start.is_empty() || !start.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        return Err(none().into());
+    }
+    let sql = format!("SELECT {COLUMNS} FROM run WHERE id >= $1 AND id < $2 ORDER BY id LIMIT 2");
+    let mut select = db.prepare(&sql)?;
+    // A brace sorts after every letter and digit of an id.
+    let mut runs = select.query_map([&start, &format!("{start}{{")], Run::from_row)?;
+    let first = runs.next().ok_or_else(none)??;
+    if runs.next().is_some() {
+        return Err(Failure::trouble(format!("several runs begin with '{which}'"))
+            .hint("give more letters")
+            .into());
+    }
+    Ok(first)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn conditions_are_numbered_in_order() {
+        let select = Select {
+            model: Some("m".into()),
+            tag: vec!["k=v\"".into()],
+            failed: true,
+            since: Some("1970-01-01T00:00:01Z".into()),
+            ..Select::default()
+        };
+        let selection = Selection::new(&select, Stamp(0)).unwrap();
+        let (condition, values) = selection.condition();
+        assert_eq!(
+            condition,
+            format!("WHERE model = $1 AND replace(tags, $2, '') <> tags AND {FAILED} AND picked_at >= $3")
+        );
+        let text = |text: &str| Value::Text(text.to_owned());
+        assert_eq!(values, [text("m"), text("\"k\":\"v\\\"\""), Value::Integer(1000)]);
+        assert_eq!(Selection::default().condition(), (String::new(), Vec::new()));
+    }
+
+    #[test]
+    fn mistyped_words_are_no_empty_answers() {
+        for select in [
+            Select { class: Some("rate-limit".into()), ..Select::default() },
+            Select { verdict: Some("fine".into()), ..Select::default() },
+            Select { tag: vec!["=x".into()], ..Select::default() },
+            Select { until: Some("soon".into()), ..Select::default() },
+        ] {
+            assert!(Selection::new(&select, Stamp(0)).is_err(), "{select:?}");
+        }
+    }
+}

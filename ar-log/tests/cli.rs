@@ -1,0 +1,265 @@
+//! ar-log through its binary: the end of the pipeline.
+
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+mod history;
+
+use ar_tests::{Home, Run};
+use history::{NOW, Past, id, log};
+use serde_json::json;
+use std::fs;
+use std::fs::File;
+
+/// The filter at the time of these tests.
+fn filter(home: &Home, args: &[&str]) -> Run {
+    log(home, args).env("AGENT_RUNNER_NOW", NOW)
+}
+
+#[test]
+fn a_good_run_is_stored_before_its_answer_is_printed() {
+    let home = Home::new();
+    let past = Past::new(&home, 1).answer("four\n").prompt("two and two");
+    filter(&home, &["--cat"]).stdin(past.line()).stdout("four\n").check();
+    assert_eq!(
+        home.query("SELECT status, code, verdict, model, provider, account, prompt, elapsed_ms FROM run"),
+        ["done|0|ok|m|p|a|two and two|1500"]
+    );
+}
+
+#[test]
+fn without_options_the_record_goes_on() {
+    let home = Home::new();
+    let line = Past::new(&home, 1).line();
+    filter(&home, &[]).stdin(line.clone()).stdout(line).check();
+}
+
+#[test]
+fn json_is_the_record_with_the_answer() {
+    let home = Home::new();
+    let past = Past::new(&home, 1).answer("a \"b\"\n");
+    let line = past.line();
+    let expected =
+        line.trim_end().strip_suffix('}').unwrap().to_owned() + ",\"answer\":\"a \\\"b\\\"\\n\"}\n";
+    filter(&home, &["--json"]).stdin(line).stdout(expected).check();
+    let line = Past::new(&home, 2).fails("rate_limit").line();
+    filter(&home, &["--json"]).stdin(line.clone()).status(75).stdout(line).check();
+}
+
+#[test]
+fn a_failed_run_shows_what_its_child_said() {
+    let home = Home::new();
+    let past = Past::new(&home, 1).fails("rate_limit").stderr("429\nslow down\n");
+    filter(&home, &["--cat"])
+        .stdin(past.line())
+        .status(75)
+        .stderr("ar-log: p: rate_limit (throttle): 429\n429\nslow down\n")
+        .check();
+    let past = Past::new(&home, 2).task(3).answer("half an answer\n");
+    filter(&home, &["--cat"])
+        .stdin(past.line())
+        .status(3)
+        .stderr("ar-log: p: unknown\nhalf an answer\n")
+        .check();
+}
+
+#[test]
+fn failover_says_nothing_of_a_run_that_another_may_do_better() {
+    let home = Home::new();
+    let past = Past::new(&home, 1).fails("rate_limit").stderr("429\n");
+    filter(&home, &["--cat", "--failover"]).stdin(past.line()).status(75).check();
+    let past = Past::new(&home, 2).task(3).stderr("no\n");
+    filter(&home, &["--cat", "--failover"])
+        .stdin(past.line())
+        .status(3)
+        .stderr("ar-log: p: unknown\nno\n")
+        .check();
+    filter(&home, &["--cat", "--failover"]).check();
+    assert_eq!(
+        home.query("SELECT verdict, class FROM run ORDER BY id"),
+        ["provider|rate_limit", "task|unknown"]
+    );
+}
+
+#[test]
+fn no_log_keeps_the_outcome_and_forgets_what_was_said() {
+    let home = Home::new();
+    let past = Past::new(&home, 1).prompt("private words").answer("private answer\n");
+    filter(&home, &["--cat", "--no-log"]).stdin(past.line()).stdout("private answer\n").check();
+    assert_eq!(home.query("SELECT status, verdict, prompt, record FROM run"), ["done|ok||"]);
+    assert!(!past.dir().exists());
+}
+
+#[test]
+fn tags_ride_in_the_record() {
+    let home = Home::new();
+    let output = filter(&home, &["--tag", "job=night", "--tag", "a=b=c"])
+        .stdin(Past::new(&home, 1).line())
+        .any_stdout()
+        .check();
+    let record: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(record["tags"], json!({"a": "b=c", "job": "night"}));
+    assert_eq!(home.query("SELECT tags FROM run"), ["{\"a\":\"b=c\",\"job\":\"night\"}"]);
+    filter(&home, &["--tag", "x"])
+        .stdin("")
+        .status(2)
+        .stderr("ar-log: the tag 'x' is not KEY=VALUE\n")
+        .check();
+}
+
+#[test]
+fn the_failure_of_an_earlier_tool_is_stored_and_passed_on() {
+    let home = Home::new();
+    let run = id(1);
+    let line = json!({"v": 1, "run": run, "call": run, "attempt": 1, "model": "m",
+        "error": {"tool": "ar-exec", "message": "cannot write 'prompt': no space", "code": 2}});
+    let line = format!("{line}\n");
+    filter(&home, &["--json"]).stdin(line.clone()).status(2).stdout(line.clone()).check();
+    assert_eq!(home.query("SELECT status, code, verdict, picked_at FROM run"), ["failed|2||1763632800000"]);
+    filter(&home, &["--cat"]).stdin(line).status(2).check();
+}
+
+#[test]
+fn where_the_pick_itself_failed_there_is_nothing_to_store() {
+    let home = Home::new();
+    let run = id(1);
+    let line = json!({"v": 1, "run": run, "call": run, "attempt": 1, "model": "m",
+        "error": {"tool": "ar-pick", "message": "cannot use the state database", "code": 2}});
+    filter(&home, &["--cat"]).stdin(format!("{line}\n")).status(2).check();
+    assert!(!home.state().exists());
+}
+
+#[test]
+fn a_replayed_record_counts_once() {
+    let home = Home::new();
+    let line = Past::new(&home, 1).fails("rate_limit").line();
+    for _ in 0..3 {
+        filter(&home, &[]).stdin(line.clone()).status(75).stdout(line.clone()).check();
+    }
+    assert_eq!(home.query("SELECT count(*) FROM run"), ["1"]);
+    assert_eq!(home.query("SELECT runs FROM tally"), ["1"]);
+    assert_eq!(home.query("SELECT strikes FROM health"), ["0"]);
+}
+
+#[test]
+fn several_records_are_stored_and_the_last_bad_one_is_the_status() {
+    let home = Home::new();
+    let lines: String = [
+        Past::new(&home, 1).task(3).line(),
+        Past::new(&home, 2).task(7).line(),
+        Past::new(&home, 3).answer("ok\n").line(),
+    ]
+    .concat();
+    filter(&home, &["--cat"])
+        .stdin(lines)
+        .status(7)
+        .stdout("ok\n")
+        .stderr("ar-log: p: unknown\nok\nar-log: p: unknown\nok\n")
+        .check();
+    assert_eq!(home.query("SELECT code FROM run ORDER BY id"), ["3", "7", "0"]);
+}
+
+#[test]
+fn a_run_that_was_taken_for_lost_is_stored_over_the_mark() {
+    let home = Home::new();
+    let past = Past::new(&home, 1);
+    log(&home, &["list"]).any_stdout().check();
+    home.query(&format!(
+        "INSERT INTO run (id, call_id, attempt, model, provider, account, status, picked_at) \
+         VALUES ('{0}', '{0}', 1, 'm', 'p', 'a', 'lost', 1763632800000)",
+        id(1)
+    ));
+    filter(&home, &[]).stdin(past.line()).any_stdout().check();
+    assert_eq!(home.query("SELECT status, verdict FROM run"), ["done|ok"]);
+    assert_eq!(home.query("SELECT outcome, runs FROM tally WHERE runs <> 0"), ["ok|1"]);
+}
+
+#[test]
+fn secrets_of_known_shapes_do_not_reach_the_database() {
+    let home = Home::new();
+    let key = "sk-proj-abcdefghijklmnop0123456789";
+    let past = Past::new(&home, 1)
+        .prompt(&format!("use {key} please"))
+        .answer(&format!("I used {key}\n"))
+        .fails("auth_expired")
+        .evidence(&format!("Incorrect API key provided: {key}"));
+    filter(&home, &[]).stdin(past.line()).status(69).any_stdout().check();
+    assert_eq!(home.query("SELECT prompt FROM run"), ["use *** please"]);
+    for file in fs::read_dir(home.state().parent().unwrap()).unwrap() {
+        let path = file.unwrap().path();
+        let bytes = if path.is_file() { fs::read(&path).unwrap() } else { continue };
+        assert!(!String::from_utf8_lossy(&bytes).contains("abcdefghijklmnop0123"), "{}", path.display());
+    }
+}
+
+#[test]
+fn no_record_is_an_error() {
+    let home = Home::new();
+    filter(&home, &["--cat"]).status(2).stderr("ar-log: no record on standard input\nhint: [..]\n").check();
+    filter(&home, &[]).stdin("nonsense\n").status(2).stderr("ar-log: [..]\n").check();
+    assert!(!home.state().exists());
+}
+
+#[test]
+fn a_closed_pipe_is_no_error_and_a_full_disk_is_one() {
+    let home = Home::new();
+    let past = Past::new(&home, 1).answer(&"x".repeat(1_000_000));
+    home.write("record", past.line());
+    let script =
+        "ar-log --cat <\"$HOME/record\" | head -c 1; ar-log --cat <\"$HOME/record\" >/dev/full; echo $?";
+    home.sh(script)
+        .env("PATH", format!("{}:/usr/bin:/bin", history::bin_dir().display()))
+        .stdout("x2\n")
+        .stderr("ar-log: cannot copy the answer '[HOME]/[..]/answer' to standard output: No space left on device (os error 28)\n")
+        .check();
+    assert_eq!(home.query("SELECT status FROM run"), ["done"]);
+}
+
+#[test]
+fn a_missing_answer_is_told_after_the_run_is_stored() {
+    let home = Home::new();
+    let past = Past::new(&home, 1);
+    fs::remove_file(past.dir().join("answer")).unwrap();
+    filter(&home, &["--cat"])
+        .stdin(past.line())
+        .status(2)
+        .stderr("ar-log: cannot open '[HOME]/[..]/answer': No such file or directory (os error 2)\n")
+        .check();
+    assert_eq!(home.query("SELECT status FROM run"), ["done"]);
+}
+
+#[test]
+fn a_database_that_cannot_be_used_is_told_and_left_alone() {
+    let home = Home::new();
+    let line = Past::new(&home, 1).line();
+    fs::write(home.state(), "garbage ".repeat(1000)).unwrap();
+    filter(&home, &[])
+        .stdin(line)
+        .status(2)
+        .stderr(
+            "ar-log: cannot use the state database '[HOME]/[..]/state.db': it is damaged or not a database\nhint: [..]\n",
+        )
+        .check();
+    assert_eq!(fs::read_to_string(home.state()).unwrap(), "garbage ".repeat(1000));
+}
+
+#[test]
+fn a_run_survives_the_signals_that_end_its_pipeline() {
+    let home = Home::new();
+    let past = Past::new(&home, 1);
+    let mut child = filter(&home, &[]).spawn(|command| {
+        command.stdin(std::process::Stdio::piped()).stdout(File::create(home.path("out")).unwrap());
+    });
+    let mut stdin = child.stdin.take().unwrap();
+    // It is at work once it has read the first record.
+    std::io::Write::write_all(&mut stdin, past.line().as_bytes()).unwrap();
+    ar_tests::wait_until("the first record is printed", || fs::metadata(home.path("out")).unwrap().len() > 0);
+    for signal in [rustix::process::Signal::INT, rustix::process::Signal::TERM, rustix::process::Signal::HUP]
+    {
+        let pid = rustix::process::Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+        rustix::process::kill_process(pid, signal).unwrap();
+    }
+    std::io::Write::write_all(&mut stdin, Past::new(&home, 2).line().as_bytes()).unwrap();
+    drop(stdin);
+    assert!(child.wait().unwrap().success());
+    assert_eq!(home.query("SELECT count(*) FROM run"), ["2"]);
+}
