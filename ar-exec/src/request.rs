@@ -149,7 +149,7 @@ impl Request {
         };
         let pump = terminal.map(|terminal| terminal.pump(streams.copy_stdout()?)).transpose()?;
         let following = follow::start(plan, dir, self.tee.as_ref())?;
-        let watch = Watch::new(family, &plan.limits, dir, &streams, following.as_ref(), signals)?;
+        let watch = Watch::new(family, &plan.limits, &streams, following.as_ref(), signals);
         let (fate, family) = watch.wait()?;
         if let Some(pump) = pump {
             pump.finish()?;

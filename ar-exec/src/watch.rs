@@ -1,13 +1,10 @@
-//! Waits for the child: its end, its limits, and whoever wants the run ended. Nothing here asks again and again.
+//! Waits for the child: its end, its limits, and whoever wants the run ended.
 
 use crate::child::Streams;
 use crate::family::{Ended, Family};
 use crate::follow::Following;
-use crate::growth::Growth;
 use crate::plan::Limits;
-use crate::run_dir::RunDir;
 use crate::signals::{Signals, poll, sleep};
-use anyhow::Context;
 use ar_core::record::End;
 use rustix::event::{PollFd, PollFlags};
 use rustix::fs::{FileType, fstat};
@@ -23,8 +20,9 @@ const GRACE: Duration = Duration::from_secs(5);
 const LEFTOVER_GRACE: Duration = Duration::from_secs(1);
 /// How long processes that were about to end anyway may take before they count as left behind.
 const SETTLE: Duration = Duration::from_millis(100);
-/// The pause between two looks at the size of streams that grow all the time.
-const LOOK: Duration = Duration::from_millis(100);
+/// The pause between two looks at the size of the streams. An event for each write would cost more: the kernel takes about
+/// 9 ms to close an inotify descriptor.
+const LOOK: Duration = Duration::from_millis(250);
 
 /// How a run ended.
 #[derive(Debug)]
@@ -46,7 +44,6 @@ enum Event {
     Signal,
     Stop,
     Exceeded,
-    Growth,
     NoReader,
 }
 
@@ -60,7 +57,6 @@ pub struct Watch<'a> {
     wall_at: Option<Instant>,
     idle_at: Option<Instant>,
     sizes: (u64, u64),
-    growth: Option<Growth>,
     look_at: Option<Instant>,
     stdout: io::Stdout,
     has_reader: bool,
@@ -71,19 +67,16 @@ impl<'a> Watch<'a> {
     pub fn new(
         family: Family,
         limits: &'a Limits,
-        dir: &RunDir,
         streams: &'a Streams,
         following: Option<&'a Following>,
         signals: &'a Signals,
-    ) -> anyhow::Result<Self> {
+    ) -> Self {
         let stdout = io::stdout();
-        let growth = limits.max_output.map(|_| Growth::of(&[&dir.stdout(), &dir.stderr()]));
-        Ok(Self {
+        Self {
             wall_at: limits.timeout.and_then(|limit| family.since().checked_add(limit)),
             idle_at: limits.idle_timeout.and_then(|limit| family.since().checked_add(limit)),
             has_reader: is_pipe(stdout.as_fd()),
-            growth: growth.transpose().context("cannot watch the child's output")?,
-            look_at: None,
+            look_at: limits.max_output.map(|_| Instant::now() + LOOK),
             sizes: (0, 0),
             family,
             limits,
@@ -91,7 +84,7 @@ impl<'a> Watch<'a> {
             following,
             signals,
             stdout,
-        })
+        }
     }
 
     /// Waits until the run is over, and gives the family along with the fate, because some of it may be left.
@@ -137,7 +130,7 @@ impl<'a> Watch<'a> {
             return Ok(Some(End::Idle));
         }
         if self.look_at.is_some_and(|at| now >= at) {
-            self.look_at = None;
+            self.look_at = Some(now + LOOK);
             let (stdout, stderr) = self.streams.sizes()?;
             if self.limits.max_output.is_some_and(|limit| stdout.max(stderr) > limit) {
                 return Ok(Some(End::MaxOutput));
@@ -169,10 +162,6 @@ impl<'a> Watch<'a> {
             .zip(fds)
             .filter_map(|(event, fd)| (!fd.revents().is_empty()).then_some(event))
             .collect();
-        if let Some(growth) = self.growth.as_ref().filter(|_| came.contains(&Event::Growth)) {
-            growth.forget();
-            self.look_at = Some(Instant::now() + LOOK);
-        }
         if came.contains(&Event::Stop) && self.signals.take_stopping() {
             self.stop();
         }
@@ -196,9 +185,6 @@ impl<'a> Watch<'a> {
             input(Event::Stop, self.signals.stopping()),
         ];
         events.extend(self.following.map(|following| input(Event::Exceeded, following.exceeded())));
-        // Between two looks nothing wakes us, however often the child writes.
-        let growth = self.growth.as_ref().filter(|_| self.look_at.is_none());
-        events.extend(growth.map(|growth| input(Event::Growth, growth.as_fd())));
         if self.has_reader {
             // Asked for nothing, a pipe still reports that its reader is gone.
             events.push((Event::NoReader, PollFd::new(&self.stdout, PollFlags::empty())));
