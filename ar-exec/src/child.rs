@@ -3,7 +3,7 @@
 use crate::command;
 use crate::family::Family;
 use crate::outcome::spawn_error;
-use crate::plan::Plan;
+use crate::plan::{Plan, Resources};
 use crate::run_dir::RunDir;
 use crate::template::{self, Places};
 use crate::terminal::Terminal;
@@ -113,7 +113,7 @@ pub fn start(
 #[allow(unsafe_code, reason = "what is to happen between fork and exec has no safe form")]
 fn prepare(command: &mut Command, plan: &Plan) {
     let parent = getpid();
-    let (increment, memory_max, has_terminal) = (plan.nice, plan.memory_max, plan.has_terminal);
+    let Resources { nice: increment, memory_max, has_terminal } = plan.resources;
     // SAFETY: between fork and exec the closure makes plain system calls, allocates nothing and takes no lock.
     unsafe {
         command.pre_exec(move || {

@@ -35,6 +35,10 @@ pub struct Cli {
     #[arg(long, value_name = "TIME")]
     pub idle_timeout: Option<String>,
 
+    /// Tell in the record what the run changed in the git repository at its directory
+    #[arg(long)]
+    pub git: bool,
+
     /// Go on with the agent's session ID
     #[arg(long, value_name = "ID", conflicts_with = "command")]
     pub session: Option<String>,

@@ -145,6 +145,15 @@ impl Family {
     }
 }
 
+/// Whatever goes wrong on our side, the run does not go on without us.
+impl Drop for Family {
+    fn drop(&mut self) {
+        if !self.alone {
+            self.signal(Signal::KILL);
+        }
+    }
+}
+
 fn duration(time: libc::timeval) -> Duration {
     let micros = i128::from(time.tv_sec) * 1_000_000 + i128::from(time.tv_usec);
     Duration::from_micros(u64::try_from(micros).unwrap_or(0))

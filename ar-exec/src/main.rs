@@ -9,6 +9,7 @@ mod environment;
 mod family;
 mod follow;
 mod format;
+mod git;
 mod growth;
 mod outcome;
 mod plan;

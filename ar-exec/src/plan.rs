@@ -5,7 +5,7 @@ use crate::format::Format;
 use crate::request::Overrides;
 use crate::signals::Signals;
 use anyhow::Context;
-use ar_core::config::{Price, PromptMode, Provider};
+use ar_core::config::{Hop, Model, Price, PromptMode, Provider};
 use ar_core::{Failure, paths};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -35,16 +35,25 @@ pub struct Plan {
     pub format: Option<Format>,
     /// The session that goes on, empty for a new one.
     pub session: String,
+    /// What the child is given by the system.
+    pub resources: Resources,
+    /// Whether to tell what the run changed in the git repository at `cwd`.
+    pub watches_git: bool,
+    /// What tokens cost, where the child does not tell.
+    pub price: Option<Price>,
+    /// Whether an empty answer is a good one.
+    pub allow_empty: bool,
+}
+
+/// What the child is given by the system.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Resources {
     /// Added to the child's niceness.
     pub nice: i32,
     /// Bytes of address space for each process of the run.
     pub memory_max: Option<u64>,
     /// Whether the child's output is a terminal.
     pub has_terminal: bool,
-    /// What tokens cost, where the child does not tell.
-    pub price: Option<Price>,
-    /// Whether an empty answer is a good one.
-    pub allow_empty: bool,
 }
 
 /// When a run is ended.
@@ -67,7 +76,7 @@ pub struct Limits {
 impl Plan {
     /// The plan of a provider's template.
     pub fn of_provider(
-        model: &str,
+        model: &Model,
         provider: &Provider,
         overrides: &Overrides,
         signals: &Signals,
@@ -83,7 +92,7 @@ impl Plan {
             args: args.iter().map(OsString::from).collect(),
             is_template: true,
             prompt_mode: provider.prompt_mode,
-            environment: Environment::of_provider(model, provider, signals)?,
+            environment: Environment::of_provider(&model.name, provider, signals)?,
             cwd: directory(overrides.cwd.as_deref().or(provider.cwd.as_deref()))?,
             limits: Limits {
                 timeout: limit(overrides.timeout, provider.timeout),
@@ -95,9 +104,12 @@ impl Plan {
             },
             format,
             session: overrides.session.clone().unwrap_or_default(),
-            nice: provider.nice,
-            memory_max: provider.memory_max,
-            has_terminal: provider.pty,
+            resources: Resources {
+                nice: provider.nice,
+                memory_max: provider.memory_max,
+                has_terminal: provider.pty,
+            },
+            watches_git: overrides.git || model.hop == Hop::Clean,
             price: provider.price,
             allow_empty: provider.allow_empty,
         })
@@ -123,9 +135,8 @@ impl Plan {
             },
             format,
             session: String::new(),
-            nice: 0,
-            memory_max: None,
-            has_terminal: false,
+            resources: Resources::default(),
+            watches_git: overrides.git,
             price: None,
             allow_empty: false,
         })

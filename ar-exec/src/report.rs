@@ -49,7 +49,7 @@ fn read(plan: &Plan, dir: &RunDir) -> anyhow::Result<Outcome> {
 
 /// Makes the output the answer, without what was meant for a terminal if there was one.
 fn keep_text(plan: &Plan, dir: &RunDir) -> anyhow::Result<()> {
-    if !plan.has_terminal {
+    if !plan.resources.has_terminal {
         return dir.answer_is_stdout();
     }
     let mut answer = dir.create_answer()?;

@@ -4,6 +4,7 @@ use crate::child;
 use crate::cli::Cli;
 use crate::family::Family;
 use crate::follow;
+use crate::git::Moment;
 use crate::outcome;
 use crate::plan::Plan;
 use crate::prompt::Prompt;
@@ -43,6 +44,8 @@ pub struct Request {
 pub struct Overrides {
     /// The child's working directory.
     pub cwd: Option<PathBuf>,
+    /// Whether to tell what the run changes in a git repository.
+    pub git: bool,
     /// The agent's session that goes on.
     pub session: Option<String>,
     /// Wall time; zero for no limit.
@@ -64,6 +67,7 @@ impl Request {
             |text: Option<String>| text.map(|text| parse_duration(&text).map_err(usage)).transpose();
         let overrides = Overrides {
             cwd: cli.dir,
+            git: cli.git,
             session: cli.session,
             timeout: duration(cli.timeout)?,
             idle_timeout: duration(cli.idle_timeout)?,
@@ -117,7 +121,7 @@ impl Request {
             let model = record.text("model").ok_or_else(|| incomplete("model"))?;
             let pick: Pick = record.get("pick")?.ok_or_else(|| incomplete("pick"))?;
             let model = Model::load(&paths::config_dir(self.config.as_deref())?, model)?;
-            return Plan::of_provider(&model.name, model.provider(&pick.provider)?, &self.overrides, signals);
+            return Plan::of_provider(&model, model.provider(&pick.provider)?, &self.overrides, signals);
         };
         Plan::of_command(command, args, &self.overrides)
     }
@@ -142,7 +146,8 @@ impl Request {
     ) -> anyhow::Result<(Exec, Option<Family>)> {
         let streams = child::Streams::create(dir)?;
         let started = Stamp::now()?;
-        let terminal = plan.has_terminal.then(Terminal::open).transpose()?;
+        let before = plan.watches_git.then(|| Moment::of(&plan.cwd)).flatten();
+        let terminal = plan.resources.has_terminal.then(Terminal::open).transpose()?;
         let family = match child::start(plan, record, dir, &streams, terminal.as_ref()) {
             Err(error) => return Ok((outcome::not_started(plan, started, error), None)),
             Ok(family) => family,
@@ -160,7 +165,9 @@ impl Request {
         };
         redact(plan, dir, &fate)?;
         let told = report::complete(told, plan, dir)?;
-        Ok((told.into_exec(outcome::ended(plan, started, &fate, &streams)?), Some(family)))
+        let git = before.and_then(|before| Some(before.compare(Moment::of(&plan.cwd)?)));
+        let exec = Exec { git, ..outcome::ended(plan, started, &fate, &streams)? };
+        Ok((told.into_exec(exec), Some(family)))
     }
 }
 

@@ -111,7 +111,7 @@ fn too_long(size: u64) -> ExecError {
 mod tests {
     use super::*;
     use crate::environment::Environment;
-    use crate::plan::Limits;
+    use crate::plan::{Limits, Resources};
     use std::path::PathBuf;
 
     fn plan(mode: PromptMode, args: &[&str]) -> Plan {
@@ -125,9 +125,8 @@ mod tests {
             limits: Limits::default(),
             format: None,
             session: String::new(),
-            nice: 0,
-            memory_max: None,
-            has_terminal: false,
+            resources: Resources::default(),
+            watches_git: false,
             price: None,
             allow_empty: false,
         }

@@ -620,6 +620,20 @@ fn a_stopped_run_goes_on_and_its_clock_with_it() {
 }
 
 #[test]
+fn what_the_run_changed_in_a_git_repository_is_told_where_that_is_asked_for() {
+    let world = World::new();
+    fs::create_dir(world.path("work")).unwrap();
+    world.provider("cwd = '~/work'", "cat >file");
+    assert_eq!(world.run(&["--git", "hi"])["exec"]["git"], Value::Null);
+    Command::new("git").arg("init").arg("--quiet").arg(world.path("work")).assert().success();
+    assert_eq!(world.run(&["one"])["exec"]["git"], Value::Null);
+    let changed = |changed: bool| json!({"before": null, "after": null, "changed": changed});
+    assert_eq!(world.run(&["--git", "two, longer"])["exec"]["git"], changed(true));
+    world.file("config/models/m.toml", "hop = 'clean'\ncommand = 'true'\nname = 'cli'\ncwd = '~/work'");
+    assert_eq!(world.run(&["hi"])["exec"]["git"], changed(false));
+}
+
+#[test]
 fn a_session_goes_on_with_its_own_arguments() {
     let world = World::new();
     world.provider("args = ['new']\nresume_args = ['--resume', '{session}']", "echo \"$@\"");

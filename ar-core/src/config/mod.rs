@@ -8,7 +8,7 @@ mod template;
 
 pub use account::Account;
 pub use cooldown::Cooldown;
-pub use model::{Model, Price, PromptMode, Provider, Strategy};
+pub use model::{Hop, Model, Price, PromptMode, Provider, Strategy};
 
 use crate::exit::Failure;
 use anyhow::Context;

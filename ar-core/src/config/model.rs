@@ -26,6 +26,8 @@ pub struct Model {
     pub strategy: Strategy,
     /// Models that serve, in this order, where this one has nobody left.
     pub fallback: Vec<String>,
+    /// Whether another provider may go on where one has failed.
+    pub hop: Hop,
     /// The providers in the order of the file; at least one, names unique.
     pub providers: Vec<Provider>,
 }
@@ -108,6 +110,19 @@ pub enum Strategy {
     Random,
 }
 
+/// Whether another provider may go on where one has failed: an agent that writes files may have done half of the work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Hop {
+    /// Always.
+    #[default]
+    Always,
+    /// If the git repository at the child's working directory is as it was before.
+    Clean,
+    /// Never.
+    Never,
+}
+
 /// What tokens cost, in US dollars per million.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -186,6 +201,7 @@ impl Model {
             strategy: top.strategy.map(Spanned::into_inner).unwrap_or_default(),
             fallback: fallback(name, top.fallback)
                 .map_err(|(offset, message)| located(&file, text, offset.unwrap_or(0), &message))?,
+            hop: top.hop.map(Spanned::into_inner).unwrap_or_default(),
             file,
             providers,
         })
@@ -253,6 +269,7 @@ fn provider(own: Template, top: &Template) -> Result<Provider, Wrong> {
         ("description", own.description.as_ref().map(Spanned::span)),
         ("strategy", own.strategy.as_ref().map(Spanned::span)),
         ("fallback", own.fallback.as_ref().map(Spanned::span)),
+        ("hop", own.hop.as_ref().map(Spanned::span)),
     ];
     if let Some((key, Some(span))) = misplaced.into_iter().find(|(_, span)| span.is_some()) {
         return Err((Some(span.start), format!("'{key}' belongs at the top of the file")));

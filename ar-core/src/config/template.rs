@@ -1,7 +1,7 @@
 //! The keys of a model file as they are written, before defaults and checks.
 
 use super::quantity::{Limit, Size};
-use crate::config::{Price, PromptMode, Strategy};
+use crate::config::{Hop, Price, PromptMode, Strategy};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use toml::Spanned;
@@ -14,6 +14,7 @@ pub(super) struct Template {
     pub description: Option<Spanned<String>>,
     pub strategy: Option<Spanned<Strategy>>,
     pub fallback: Option<Spanned<Vec<String>>>,
+    pub hop: Option<Spanned<Hop>>,
 
     pub name: Option<Spanned<String>>,
     pub account: Option<Spanned<String>>,
