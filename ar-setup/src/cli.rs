@@ -114,6 +114,30 @@ pub enum Verb {
         cron: bool,
     },
 
+    /// Print lines for crontab(5) that send a prompt each night
+    Cron(Job),
+
+    /// Print a service and a timer of systemd that send a prompt each night
+    Systemd {
+        /// What to send
+        #[command(flatten)]
+        job: Job,
+
+        /// Print this file alone
+        #[arg(value_name = "UNIT")]
+        unit: Option<Unit>,
+    },
+
+    /// Print a rule for make(1) that turns prompts into answers
+    Make(Job),
+
+    /// Print what a shell sources to complete options and names
+    Completions {
+        /// The shell
+        #[arg(value_name = "SHELL", value_parser = ["bash", "fish", "zsh"])]
+        shell: String,
+    },
+
     /// Print where the configuration, the state database and the runs' directories are
     Path {
         /// Print this one alone
@@ -231,6 +255,27 @@ pub struct Trial {
     /// Print one JSON object a line for each provider
     #[arg(long)]
     pub json: bool,
+}
+
+/// What a snippet sends where.
+#[derive(Debug, Args)]
+pub struct Job {
+    /// Use this model (default: 'model' in config.toml, or the only one)
+    #[arg(short, long, value_name = "MODEL")]
+    pub model: Option<String>,
+
+    /// Send the prompt in this file
+    #[arg(short, long, value_name = "FILE", default_value = "nightly.md")]
+    pub file: PathBuf,
+}
+
+/// A file of systemd.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Unit {
+    /// What is run
+    Service,
+    /// When it is run
+    Timer,
 }
 
 /// A place that `path` can print.
