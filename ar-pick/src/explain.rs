@@ -1,50 +1,138 @@
-//! `--explain`: every candidate, and why it would be taken or left.
+//! `--explain`: every candidate, and why it would be taken or left. The same is stored with each run.
 
-use crate::choose::{self, Candidate};
+use crate::choose::{Candidate, Pool, Standing};
 use crate::nobody::word;
-use anyhow::Result;
+use crate::request::Request;
+use crate::{pool, queue, reclaim};
+use anyhow::{Context, Result};
+use ar_core::Stamp;
 use ar_core::config::Model;
-use std::collections::HashMap;
-use std::io::{Write, stdout};
+use ar_core::record::Class;
+use ar_core::state::State;
+use serde::Serialize;
+use std::io::Write;
 
-/// Prints one line a candidate. The first column marks the one that a pick would take.
-pub fn print(model: &Model, candidates: &[Candidate], levels: &HashMap<u32, i64>) -> Result<()> {
-    let level = |tier| choose::level(candidates, tier, levels.get(&tier).copied().unwrap_or(0));
-    let chosen = choose::choose(candidates, level);
-    let width =
-        model.providers.iter().map(|provider| provider.name.chars().count()).max().unwrap_or(0).max(8);
-    let mut out = stdout().lock();
-    writeln!(out, "  {:width$}  TIER  WEIGHT  RUNS  LIVE  WHY", "PROVIDER")?;
-    for (candidate, provider) in candidates.iter().zip(&model.providers) {
-        let taken = chosen.is_some_and(|chosen| chosen.index == candidate.index);
-        let why = if taken {
-            format!("taken: {}", choose::reason(candidate, candidates))
-        } else {
-            left(candidate, chosen)
-        };
-        writeln!(
-            out,
-            "{} {:width$}  {:>4}  {:>6}  {:>4}  {:>4}  {why}",
-            if taken { '*' } else { ' ' },
-            provider.name,
-            candidate.tier,
-            candidate.weight,
-            candidate.runs,
-            candidate.in_flight,
-        )?;
-    }
-    Ok(())
+/// How many candidates are stored with a run. Of a longer list the one that was taken and the first ones remain.
+const STORED: usize = 16;
+
+/// What a pick of a model would do.
+#[derive(Debug, Serialize)]
+pub struct Outlook {
+    pub model: String,
+    /// How many calls wait in line before a provider goes to another.
+    pub waiting: u32,
+    pub candidates: Vec<Line>,
 }
 
-fn left(candidate: &Candidate, chosen: Option<&Candidate>) -> String {
-    match chosen {
-        Some(chosen) if candidate.usable() && candidate.tier > chosen.tier => {
-            format!("left: tier {} can serve", chosen.tier)
+/// What a pick thinks of one candidate.
+#[derive(Debug, Serialize)]
+pub struct Line {
+    pub provider: String,
+    pub tier: u32,
+    pub weight: u32,
+    pub runs: i64,
+    pub live: i64,
+    pub health: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub class: Option<Class>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry_at: Option<Stamp>,
+    /// What the strategy compares; null where it knows nothing.
+    pub score: f64,
+    pub taken: bool,
+    pub why: String,
+}
+
+impl Outlook {
+    /// Looks at a pool as a pick would, and reserves nothing.
+    pub fn read(state: &State, request: &Request, model: &Model) -> Result<Self> {
+        let dead = reclaim::dead_runs(state.db(), &request.place.runs(), request.now)?;
+        let pool = pool::read(state.db(), request, model, &dead)?;
+        let waiting = queue::length(state.db(), request, model)?;
+        Ok(Self { model: model.name.clone(), waiting, candidates: lines(&pool) })
+    }
+
+    /// Prints one line a candidate. The first column marks the one that a pick would take.
+    pub fn print(&self, mut out: impl Write) -> Result<()> {
+        let names = self.candidates.iter().map(|line| line.provider.chars().count());
+        let width = names.max().unwrap_or(0).max(8);
+        writeln!(out, "  {:width$}  TIER  WEIGHT  RUNS  LIVE  SCORE  WHY", "PROVIDER")?;
+        for line in &self.candidates {
+            let Line { provider, tier, weight, runs, live, .. } = line;
+            let mark = if line.taken { '*' } else { ' ' };
+            let verb = if line.taken { "taken" } else { "left" };
+            let score = score(line.score);
+            writeln!(
+                out,
+                "{mark} {provider:width$}  {tier:>4}  {weight:>6}  {runs:>4}  {live:>4}  {score:>5}  {verb}: {}",
+                line.why
+            )?;
         }
-        Some(_) if candidate.usable() && candidate.shaky => {
-            "left: it failed three times in 30 minutes".to_owned()
+        if self.waiting > 0 {
+            writeln!(out, "{} in line before it", calls(self.waiting))?;
         }
-        Some(_) if candidate.usable() => "left: another has fewer runs".to_owned(),
-        _ => format!("left: it {}", word(candidate)),
+        Ok(())
+    }
+}
+
+fn calls(n: u32) -> String {
+    if n == 1 { "1 call waits".to_owned() } else { format!("{n} calls wait") }
+}
+
+fn score(score: f64) -> String {
+    if score.is_finite() { format!("{score:.2}") } else { "-".to_owned() }
+}
+
+/// The candidates as they are stored with the run of the one that is taken.
+pub fn trace(pool: &Pool) -> Result<String> {
+    let mut lines = lines(pool);
+    if lines.len() > STORED {
+        let taken = lines.iter().position(|line| line.taken).unwrap_or(0);
+        lines.swap(taken, taken.min(STORED - 1));
+        lines.truncate(STORED);
+    }
+    serde_json::to_string(&lines).context("cannot write down why a provider was taken")
+}
+
+fn lines(pool: &Pool) -> Vec<Line> {
+    let chosen = pool.choose();
+    pool.candidates.iter().map(|candidate| line(pool, candidate, chosen)).collect()
+}
+
+fn line(pool: &Pool, candidate: &Candidate, chosen: Option<&Candidate>) -> Line {
+    let taken = chosen.is_some_and(|chosen| chosen.index == candidate.index);
+    let (health, class, retry_at) = health(&candidate.standing);
+    let why = match chosen {
+        _ if taken => pool.reason(candidate),
+        Some(chosen) if candidate.usable() => pool.passed_over(candidate, chosen),
+        _ => format!("it {}", word(candidate)),
+    };
+    Line {
+        provider: candidate.name.clone(),
+        tier: candidate.tier,
+        weight: candidate.weight,
+        runs: candidate.runs,
+        live: candidate.in_flight,
+        health,
+        class,
+        retry_at,
+        score: pool.score(candidate),
+        taken,
+        why,
+    }
+}
+
+fn health(standing: &Standing) -> (&'static str, Option<Class>, Option<Stamp>) {
+    match standing {
+        Standing::Ready => ("ready", None, None),
+        Standing::Probe(class) => ("probe", Some(*class), None),
+        Standing::Disabled => ("disabled", None, None),
+        Standing::SwitchedOff => ("switched_off", None, None),
+        Standing::LockedOut(_) => ("locked_out", None, None),
+        Standing::Full => ("full", None, None),
+        Standing::AccountFull => ("account_full", None, None),
+        Standing::Cooling(class, at) => ("cooling", Some(*class), Some(*at)),
+        Standing::Probing(class, at) => ("probing", Some(*class), Some(*at)),
+        Standing::Spent(_, at) => ("spent", None, Some(*at)),
     }
 }

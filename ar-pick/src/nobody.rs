@@ -5,21 +5,19 @@ use ar_core::Stamp;
 use ar_core::config::Model;
 use ar_core::exit;
 use ar_core::record::{Class, ToolError};
+use std::time::Duration;
 
 /// How many providers are named in the message, whose record must stay small.
 const NAMED: usize = 8;
+/// The pause before the next look at what ends nobody knows when.
+const POLITE: Duration = Duration::from_secs(1);
 
 /// The trouble that rides the pipe: 75 where waiting helps, 69 where a person must act.
 pub fn explain(model: &Model, candidates: &[Candidate], now: Stamp) -> ToolError {
     let retry_at = candidates.iter().filter_map(|candidate| comes_back(candidate, now)).min();
-    let excluded =
-        candidates.iter().any(|c| c.excluded && matches!(c.standing, Standing::Ready | Standing::Probe(_)));
-    let mut words: Vec<String> = candidates
-        .iter()
-        .filter_map(|candidate| {
-            Some(format!("{} {}", model.providers.get(candidate.index)?.name, word(candidate)))
-        })
-        .collect();
+    let excluded = candidates.iter().any(|c| c.excluded && c.in_service());
+    let mut words: Vec<String> =
+        candidates.iter().map(|candidate| format!("{} {}", candidate.name, word(candidate))).collect();
     if words.len() > NAMED {
         let more = words.len() - NAMED;
         words.truncate(NAMED);
@@ -28,7 +26,9 @@ pub fn explain(model: &Model, candidates: &[Candidate], now: Stamp) -> ToolError
     let hint = match retry_at {
         Some(at) => format!("the next is free at {at}; 'ar run --wait' waits for it"),
         None if excluded => "leave out --exclude or --provider".to_owned(),
-        None => format!("mend the cause, then 'ar pick -m {} --reset PROVIDER'", model.name),
+        None => {
+            format!("'ar pick -m {} --explain' tells more; --reset, --enable and --unlock help", model.name)
+        }
     };
     ToolError {
         tool: crate::NAME.to_owned(),
@@ -40,13 +40,26 @@ pub fn explain(model: &Model, candidates: &[Candidate], now: Stamp) -> ToolError
     }
 }
 
+/// The trouble of one that could be served, were there not others who came first.
+pub fn behind(model: &Model, now: Stamp) -> ToolError {
+    ToolError {
+        tool: crate::NAME.to_owned(),
+        message: format!("no provider of model '{}' can serve: others wait for one in line", model.name),
+        code: exit::LATER,
+        hint: Some("'ar run --wait' stands in line, too".to_owned()),
+        retry_at: Some(now.plus(POLITE)),
+        excluded: false,
+    }
+}
+
 /// When a provider can serve again without a person's help.
 fn comes_back(candidate: &Candidate, now: Stamp) -> Option<Stamp> {
     match candidate.standing {
+        _ if candidate.excluded => None,
         Standing::Cooling(class, at) if !needs_a_person(class) => Some(at),
-        Standing::Probing(_, at) => Some(at),
-        // A lease says when it ends at the latest, not when; a second is a polite pause before the next look.
-        Standing::Full => Some(now.plus(std::time::Duration::from_secs(1))),
+        Standing::Probing(_, at) | Standing::Spent(_, at) => Some(at),
+        // A lease says when it ends at the latest, not when.
+        Standing::Full | Standing::AccountFull => Some(now.plus(POLITE)),
         _ => None,
     }
 }
@@ -58,12 +71,16 @@ fn needs_a_person(class: Class) -> bool {
 /// How a candidate stands, in words.
 pub fn word(candidate: &Candidate) -> String {
     match &candidate.standing {
-        Standing::Ready | Standing::Probe(_) if candidate.excluded => "is excluded".to_owned(),
+        _ if candidate.excluded => "is excluded".to_owned(),
         Standing::Ready => "is ready".to_owned(),
         Standing::Probe(class) => format!("may be tried out after {}", class.name()),
         Standing::Disabled => "is disabled".to_owned(),
+        Standing::SwitchedOff => "is switched off".to_owned(),
+        Standing::LockedOut(other) => format!("makes way for {other}, to which the model is locked"),
         Standing::Full => "is full".to_owned(),
+        Standing::AccountFull => "has a full account".to_owned(),
         Standing::Cooling(class, at) => format!("cools until {at} ({})", class.name()),
         Standing::Probing(class, _) => format!("is being tried out after {}", class.name()),
+        Standing::Spent(window, at) => format!("has used up its quota of {window} until {at}"),
     }
 }

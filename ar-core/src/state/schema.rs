@@ -49,10 +49,9 @@ const STEPS: &[&str] = &["
     CREATE TABLE waiter (
         run   TEXT NOT NULL PRIMARY KEY,
         queue TEXT NOT NULL,
-        place BIGINT NOT NULL,
-        host  TEXT NOT NULL,
-        since BIGINT NOT NULL
+        place BIGINT NOT NULL
     );
+    CREATE INDEX waiter_in_line ON waiter (queue, place);
 
     -- What the quota command of an account told last. asked_at is when somebody began to ask.
     CREATE TABLE quota (

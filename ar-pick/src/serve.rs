@@ -1,0 +1,138 @@
+//! A pick from the command line to the record, whichever model serves in the end.
+
+use crate::cli::Cli;
+use crate::request::{Place, Request};
+use crate::reserve::{self, Picked};
+use crate::{NAME, queue};
+use anyhow::{Context, Result};
+use ar_core::config::Model;
+use ar_core::record::{Pick, ToolError};
+use ar_core::state::State;
+use ar_core::{Failure, Record, Stamp, clock, exit, paths};
+use std::io::{Write, stdout};
+use std::process::ExitCode;
+use std::time::Instant;
+
+/// Picks and prints the record. A failure rides the pipe in it.
+pub fn serve(cli: &Cli, run: &str, now: Stamp) -> Result<ExitCode> {
+    let mut record = Record::new(run, cli.call.as_deref().unwrap_or(run), cli.attempt);
+    let failure = match pick(cli, run, now, &mut record) {
+        Ok(()) => return print(cli, &record),
+        Err(error) if exit::is_broken_pipe(&error) || cli.field.is_some() => return Err(error),
+        Err(error) => Failure::of(&error),
+    };
+    if record.at("error").is_none() {
+        record.set_error(NAME, &failure)?;
+    }
+    if !(cli.quiet && (failure.code == exit::LATER || failure.code == exit::UNAVAILABLE)) {
+        exit::warn(NAME, &failure);
+    }
+    record.write(stdout().lock())?;
+    Ok(ExitCode::from(failure.code))
+}
+
+fn pick(cli: &Cli, run: &str, now: Stamp, record: &mut Record) -> Result<()> {
+    let place = Place::new(cli)?;
+    let mut request = Request::new(cli, &place, run, now)?;
+    let name = place.config.choose_model(&place.config_dir, cli.model.as_deref())?;
+    record.set("model", &name)?;
+    let model = Model::load(&place.config_dir, &name)?;
+    if let Some(only) = request.only {
+        model.provider(only)?;
+    }
+    let mut state = State::open(&place.state_file)?;
+    let (served, picked) = first_able(cli, &mut state, &mut request, &model)?;
+    state.close()?;
+    if let Some(other) = served {
+        record.set("model", &other)?;
+        record.set("model_asked", &name)?;
+    }
+    match picked {
+        Ok(pick) => fill(&place, record, &pick),
+        Err(error) => {
+            record.set("error", &error)?;
+            let mut failure = Failure::new(error.code, error.message);
+            failure.hint = error.hint;
+            Err(failure.into())
+        }
+    }
+}
+
+/// The pick of the model itself, else of a model that it falls back to, which is named then; else what a wait brings.
+fn first_able(
+    cli: &Cli,
+    state: &mut State,
+    request: &mut Request,
+    model: &Model,
+) -> Result<(Option<String>, Result<Pick, ToolError>)> {
+    let end = match cli.wait.as_deref() {
+        None | Some("") => None,
+        Some(most) => Instant::now().checked_add(clock::parse_duration(most).context("--wait")?),
+    };
+    let mut error = match reserve::pick(state, request, model)? {
+        Picked::One(pick) => return Ok((None, Ok(pick))),
+        Picked::Nobody(error) | Picked::Behind(error) => error,
+    };
+    // Who names a provider wants no other.
+    let others =
+        if request.only.is_none() { model.fallbacks(&request.place.config_dir)? } else { Vec::new() };
+    for other in others {
+        match reserve::pick(state, request, &other)? {
+            Picked::One(pick) => {
+                if !cli.quiet {
+                    let message = format!("{}; falling back to model '{}'", error.message, other.name);
+                    exit::warn(NAME, &Failure::new(exit::OK, message));
+                }
+                return Ok((Some(other.name), Ok(pick)));
+            }
+            Picked::Nobody(later) | Picked::Behind(later) => error = sooner(error, later),
+        }
+    }
+    if cli.wait.is_none() || error.code != exit::LATER {
+        return Ok((None, Err(error)));
+    }
+    if !cli.quiet {
+        exit::warn(NAME, &Failure::new(exit::LATER, format!("{}; waiting", error.message)));
+    }
+    Ok((
+        None,
+        match queue::wait(state, request, model, end)? {
+            Picked::One(pick) => Ok(pick),
+            Picked::Nobody(error) | Picked::Behind(error) => Err(error),
+        },
+    ))
+}
+
+/// The trouble of a model whose fallback cannot serve either: it ends when the first of the two ends.
+fn sooner(error: ToolError, other: ToolError) -> ToolError {
+    match (error.retry_at, other.retry_at) {
+        (own, Some(at)) if own.is_none_or(|own| at < own) => {
+            ToolError { code: other.code, hint: other.hint, retry_at: other.retry_at, ..error }
+        }
+        _ => error,
+    }
+}
+
+fn fill(place: &Place, record: &mut Record, pick: &Pick) -> Result<()> {
+    let dir = paths::run_dir(&place.state_file, record.run());
+    let dir = dir.to_str().ok_or_else(|| {
+        Failure::trouble(format!("the path '{}' is not UTF-8, which the record needs", dir.display()))
+    })?;
+    record.set("dir", dir)?;
+    record.set("pick", pick)
+}
+
+fn print(cli: &Cli, record: &Record) -> Result<ExitCode> {
+    let mut out = stdout().lock();
+    match &cli.field {
+        None => record.write(out)?,
+        Some(field) => {
+            let value = record.at(field).or_else(|| record.at(&format!("pick.{field}")));
+            match value.ok_or_else(|| Failure::trouble(format!("the record has no field '{field}'")))? {
+                serde_json::Value::String(text) => writeln!(out, "{text}")?,
+                value => writeln!(out, "{value}")?,
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
