@@ -72,8 +72,10 @@ impl Claude {
             outcome.error = None;
             return Text::Final;
         }
+        // An error that is not the agent's own has the subtype of a success.
         let kind = [&object.api_error, &object.api_error_type, &object.subtype];
-        let kind = kind.into_iter().find(|kind| !kind.is_empty()).map_or("error", String::as_str);
+        let kind = kind.into_iter().find(|kind| !kind.is_empty() && *kind != "success");
+        let kind = kind.map_or("error", String::as_str);
         let message = if object.text.is_empty() { &object.error } else { &object.text };
         outcome.fail(kind, message, object.status, self.resets_at);
         Text::Nothing
