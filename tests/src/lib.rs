@@ -22,6 +22,7 @@
 
 mod expect;
 mod home;
+pub mod mock;
 mod run;
 
 pub use home::Home;
