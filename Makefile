@@ -46,6 +46,11 @@ fuzz:
 	find tests/fixtures/errors -name '*.txt' | while read -r f; do cp "$$f" "fuzz/corpus/judge/$$(echo "$$f" | tr / -)"; done
 	$(CARGO) +nightly fuzz run judge fuzz/corpus/judge -- -max_total_time=$(FUZZ_SECONDS) -timeout=1
 
+# Installs the current agents and takes some ten minutes; an agent's name in AGENTS checks that one alone.
+check-clis:
+	$(CARGO) build --locked --workspace --bins
+	$(target)/debug/ar-check-clis $(AGENTS)
+
 bench:
 	$(CARGO) build --release --locked --workspace --bins
 	$(release)/ar-bench
@@ -72,4 +77,4 @@ uninstall:
 clean:
 	$(CARGO) clean
 
-.PHONY: all check demo lint score fuzz bench install uninstall clean
+.PHONY: all check demo lint score fuzz check-clis bench install uninstall clean
