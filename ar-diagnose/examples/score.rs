@@ -27,8 +27,18 @@ struct Case {
     cli: Option<String>,
     exit_code: Option<i32>,
     class: String,
-    /// Whether the provider printed a time, and how many seconds away it is, where the label says so.
-    time: Option<Option<f64>>,
+    time: Time,
+}
+
+/// What a label says of the time in a text.
+#[derive(Clone, Copy)]
+enum Time {
+    /// The provider printed none.
+    None,
+    /// It printed one.
+    Told,
+    /// It printed one, so many seconds away.
+    Seconds(f64),
 }
 
 fn main() -> Result<()> {
@@ -61,7 +71,9 @@ fn directory(root: &Path) -> Result<Vec<Case>> {
                     clippy::cast_precision_loss,
                     reason = "a window of a month is far from 2^52 milliseconds"
                 )]
-                let time = times.get(&name).map(|at| Some(at.since(now).as_millis() as f64 / 1000.0));
+                let time = times
+                    .get(&name)
+                    .map_or(Time::None, |at| Time::Seconds(at.since(now).as_millis() as f64 / 1000.0));
                 cases.push(Case {
                     text: fs::read_to_string(&file).with_context(|| format!("cannot read '{name}'"))?,
                     cli: base(&cli),
@@ -110,7 +122,11 @@ fn lines(file: &Path) -> Result<Vec<Case>> {
                     .and_then(Value::as_i64)
                     .and_then(|code| i32::try_from(code).ok()),
                 class: word("class").or_else(|| word("expected_class")).context("a line has no class")?,
-                time: tells.then_some(seconds),
+                time: match seconds {
+                    _ if !tells => Time::None,
+                    None => Time::Told,
+                    Some(seconds) => Time::Seconds(seconds),
+                },
             })
         })
         .collect()
@@ -142,16 +158,16 @@ impl Tally {
         }
         #[allow(clippy::cast_precision_loss, reason = "a window of a month is far from 2^52 milliseconds")]
         let wait = diagnosis.retry_at.map(|at| at.since(now).as_millis() as f64 / 1000.0);
-        let Some(label) = case.time else {
+        if matches!(case.time, Time::None) {
             if let Some(wait) = wait {
                 self.invented += 1;
                 self.wrong.push(format!("{}: {wait} s are read where no label tells a time", case.name));
             }
             return;
-        };
+        }
         self.told += 1;
         self.understood += usize::from(wait.is_some());
-        if let Some(seconds) = label {
+        if let Time::Seconds(seconds) = case.time {
             let right = wait.is_some_and(|wait| (wait - seconds).abs() <= (0.02 * seconds).max(2.0));
             self.exact = (self.exact.0 + 1, self.exact.1 + usize::from(right));
             if !right {

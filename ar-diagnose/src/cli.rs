@@ -1,6 +1,6 @@
 //! The command line of ar-diagnose.
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 /// Work out why a run failed, and whom that concerns
@@ -39,9 +39,28 @@ pub struct Cli {
     #[arg(long)]
     pub explain: bool,
 
+    /// Who decides: the rules, a model, or the model where the rules do not know
+    #[arg(long, value_name = "WHO", default_value = "auto")]
+    pub via: Via,
+
+    /// Keep the state of the model's run in this database
+    #[arg(long, value_name = "FILE")]
+    pub state: Option<PathBuf>,
+
     /// Read the configuration in DIR
     #[arg(long, value_name = "DIR", global = true)]
     pub config: Option<PathBuf>,
+}
+
+/// Who decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Via {
+    /// The rules, and where they do not know, the model.
+    Auto,
+    /// The rules alone.
+    Rules,
+    /// The model, whatever the rules say.
+    Model,
 }
 
 /// What there is to do with rules.

@@ -1,5 +1,6 @@
 //! Records in, records with a diagnosis out, one line at a time.
 
+use crate::ask;
 use crate::cli::Cli;
 use crate::listing;
 use anyhow::{Context, Result};
@@ -58,7 +59,9 @@ fn diagnose(cli: &Cli, rules: &[Rule], record: &mut Record) -> Result<()> {
         .get("exec")?
         .ok_or_else(|| Failure::trouble("the record has no 'exec'").hint("run ar-exec before ar-diagnose"))?;
     let evidence = Evidence::of_run(&exec, record.dir().as_deref())?;
-    let judgement = judge(&evidence, rules, Stamp::now()?);
+    let mut judgement = judge(&evidence, rules, Stamp::now()?);
+    let failed = record.at("pick.provider").and_then(|provider| provider.as_str()).map(str::to_owned);
+    ask::settle(cli, &mut judgement, &evidence, failed.as_deref())?;
     if cli.explain {
         write!(io::stderr(), "{}", explain::in_words(&judgement))
             .context("cannot write to standard error")?;

@@ -1,5 +1,6 @@
 //! `ar-diagnose`: works out why a run failed.
 
+mod ask;
 mod cli;
 mod filter;
 mod listing;

@@ -1,5 +1,6 @@
 //! `--text`: any program's output on standard input.
 
+use crate::ask;
 use crate::cli::Cli;
 use crate::listing;
 use anyhow::{Context, Result};
@@ -22,7 +23,8 @@ pub fn run(cli: &Cli) -> Result<ExitCode> {
         ..Evidence::default()
     };
     let rules = listing::load(cli.config.as_deref())?;
-    let judgement = judge(&evidence, &rules, Stamp::now()?);
+    let mut judgement = judge(&evidence, &rules, Stamp::now()?);
+    ask::settle(cli, &mut judgement, &evidence, None)?;
     if cli.explain && !cli.json {
         write!(io::stdout(), "{}", explain::in_words(&judgement))
             .context("cannot write to standard output")?;

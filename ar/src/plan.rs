@@ -79,7 +79,9 @@ fn exec_options(cli: &Run) -> Vec<OsString> {
 }
 
 fn diagnose_options(cli: &Run) -> Vec<OsString> {
-    cli.config.iter().map(|dir| option("--config=", dir.as_os_str())).collect()
+    let mut options: Vec<OsString> = Vec::new();
+    places(cli, &mut options);
+    options
 }
 
 fn log_options(cli: &Run) -> Vec<OsString> {

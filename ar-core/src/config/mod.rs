@@ -26,6 +26,10 @@ use std::path::{Path, PathBuf};
 pub struct Config {
     /// The model of a call that names none.
     pub model: Option<String>,
+    /// The model that is asked why a run failed when no rule knows.
+    pub diagnostics_model: Option<String>,
+    /// Whether what that model says is noted as a suggestion for a rule.
+    pub learn: bool,
     /// How long providers rest.
     pub cooldown: Cooldown,
     /// What is known of accounts, by name.
