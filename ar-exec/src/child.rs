@@ -1,7 +1,7 @@
 //! Starts the child: its streams, its environment, and what ties its life to ours.
 
 use crate::command;
-use crate::family::Family;
+use crate::family::{Family, has_children};
 use crate::outcome::spawn_error;
 use crate::plan::{Plan, Resources};
 use crate::run_dir::RunDir;
@@ -97,12 +97,13 @@ pub fn start(
     command.envs(plan.environment.set.iter().map(|(name, value)| (name, value)));
     prepare(&mut command, plan);
     adopt_orphans().map_err(|error| failed(&plan.command, &error))?;
+    let has_strangers = has_children();
     let since = Instant::now();
     let child = command.spawn().map_err(|error| failed(&plan.command, &error))?;
     let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
     // The handle is let go: the family reaps every child, this one and those that it leaves behind.
     let pid = pid.ok_or_else(|| spawn_error("other", "the system gave an impossible process id"))?;
-    Ok(Family::of(record.run(), pid, since))
+    Ok(Family::of(record.run(), pid, since, has_strangers))
 }
 
 /// Makes the child the leader of a session of its own, with all signals at their defaults and within its limits, that

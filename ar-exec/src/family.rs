@@ -3,7 +3,8 @@
 use crate::signals::{Signals, sleep};
 use anyhow::Context;
 use ar_core::processes;
-use rustix::process::{Pid, Signal, getpid, kill_process_group};
+use rustix::io::Errno;
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, getpid, kill_process_group, waitid};
 use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
@@ -20,6 +21,8 @@ const SECOND_SIGNAL: Duration = Duration::from_millis(250);
 #[derive(Debug)]
 pub struct Family {
     run: String,
+    /// Below whom all of the family is; None where children are there that we did not start.
+    root: Option<Pid>,
     leader: Pid,
     since: Instant,
     ended: Option<Ended>,
@@ -39,10 +42,17 @@ pub struct Ended {
     pub peak_memory: u64,
 }
 
+/// Whether we have children already, because a shell started some and then became us by exec.
+pub fn has_children() -> bool {
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    !matches!(waitid(WaitId::All, options), Err(Errno::CHILD))
+}
+
 impl Family {
-    /// The family of a child that was just started for a run.
-    pub fn of(run: &str, leader: Pid, since: Instant) -> Self {
-        Self { run: run.to_owned(), leader, since, ended: None, alone: false }
+    /// The family of a child that was just started for a run; `has_strangers` as [`has_children`] said before.
+    pub fn of(run: &str, leader: Pid, since: Instant, has_strangers: bool) -> Self {
+        let root = (!has_strangers).then(getpid);
+        Self { run: run.to_owned(), root, leader, since, ended: None, alone: false }
     }
 
     /// When the child was started.
@@ -65,7 +75,7 @@ impl Family {
         if self.alone {
             return Ok(0);
         }
-        Ok(processes::count(&self.run, Some(getpid()))? as u64)
+        Ok(processes::count(&self.run, self.root)? as u64)
     }
 
     /// Takes the status of every process that has ended, and learns whether any is left.
@@ -75,6 +85,10 @@ impl Family {
             if pid == self.leader.as_raw_nonzero().get() {
                 self.ended = Some(ended);
             }
+        }
+        if self.root.is_none() && self.ended.is_some() {
+            // The system counts strangers, too.
+            self.alone = processes::count(&self.run, None)? == 0;
         }
         Ok(())
     }
@@ -103,7 +117,7 @@ impl Family {
 
     /// Sends a signal to all of the family.
     pub fn signal(&self, signal: Signal) {
-        let reached = processes::signal(&self.run, Some(getpid()), signal);
+        let reached = processes::signal(&self.run, self.root, signal);
         if signal == Signal::KILL || !matches!(reached, Ok(count) if count > 0) {
             // The group may be gone by now, which is what is wanted.
             let _ = kill_process_group(self.leader, signal);

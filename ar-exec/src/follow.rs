@@ -19,9 +19,13 @@ use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::PathBuf;
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 /// How much is read at once.
 const PIECE_BYTES: usize = 65_536;
+
+/// How often the file is asked where nobody tells when it grows.
+const BLIND: Duration = Duration::from_millis(50);
 
 /// A follower at work.
 #[derive(Debug)]
@@ -51,7 +55,8 @@ pub fn start(plan: &Plan, dir: &RunDir, tee: Option<&Tee>) -> anyhow::Result<Opt
         let (stop, more) = io::pipe()?;
         let (done, finished) = io::pipe()?;
         let (exceeded, exceeds) = io::pipe()?;
-        let growth = Growth::of(&[&path])?;
+        // A user may have only so many watches at a time; without one the file is asked now and then.
+        let growth = Growth::of(&[&path]).ok();
         let follower =
             Follower { file: File::open(&path)?, path: path.clone(), growth, stop, live, told, exceeds };
         let thread = thread::Builder::new().name("follow".to_owned()).spawn(move || {
@@ -130,7 +135,7 @@ impl Told {
 struct Follower {
     file: File,
     path: PathBuf,
-    growth: Growth,
+    growth: Option<Growth>,
     stop: PipeReader,
     live: Live,
     told: Told,
@@ -181,12 +186,15 @@ impl Follower {
 
     /// Waits until the file has grown, or grows no more: then true.
     fn wait(&self) -> bool {
-        let mut fds = [PollFd::new(&self.growth, PollFlags::IN), PollFd::new(&self.stop, PollFlags::IN)];
-        if poll(&mut fds, None).is_err() {
+        let mut fds = vec![PollFd::new(&self.stop, PollFlags::IN)];
+        fds.extend(self.growth.iter().map(|growth| PollFd::new(growth, PollFlags::IN)));
+        if poll(&mut fds, self.growth.is_none().then_some(BLIND)).is_err() {
             return true;
         }
-        let [_, stopped] = fds.map(|fd| !fd.revents().is_empty());
-        self.growth.forget();
+        let stopped = fds.first().is_some_and(|fd| !fd.revents().is_empty());
+        if let Some(growth) = &self.growth {
+            growth.forget();
+        }
         stopped
     }
 }

@@ -106,7 +106,7 @@ impl Request {
             Some(dir) => dir,
             None => paths::run_dir(&paths::state_file(self.state.as_deref())?, record.run()),
         };
-        let dir = RunDir::create(path)?;
+        let dir = RunDir::create(&path)?;
         record.set("dir", dir.path())?;
         let mut plan = self.plan(record, signals)?;
         plan.environment.enter(record)?;

@@ -18,7 +18,10 @@ impl RunDir {
     /// Creates the directory (0700) and locks it.
     ///
     /// The lock comes before every other file: what has no lock held is dead, and may be cleaned away.
-    pub fn create(path: PathBuf) -> anyhow::Result<Self> {
+    pub fn create(path: &Path) -> anyhow::Result<Self> {
+        // The child may work elsewhere, and is told the prompt's path.
+        let path = std::path::absolute(path)
+            .with_context(|| format!("cannot make '{}' an absolute path", path.display()))?;
         paths::create_private_dir(&path)?;
         let lock = paths::create_private_file(&path.join("lock"))?;
         match lock.try_lock() {

@@ -1,6 +1,7 @@
 //! The signals that concern a run, each kind a pipe that poll(2) can wait for.
 
 use anyhow::Context;
+use ar_core::signals::is_ignored;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP};
@@ -134,16 +135,6 @@ fn drain(mut reader: &UnixStream) -> bool {
             // Nothing is left: the stream does not block, and has no other way to fail.
             Err(_) => return came,
         }
-    }
-}
-
-#[allow(unsafe_code, reason = "the standard library cannot ask for a signal's disposition")]
-fn is_ignored(signal: i32) -> bool {
-    // SAFETY: an all-zero sigaction is a valid one, and sigaction with a null `act` only fills the struct that it is given.
-    unsafe {
-        let mut action: libc::sigaction = std::mem::zeroed();
-        libc::sigaction(signal, std::ptr::null(), &raw mut action) == 0
-            && action.sa_sigaction == libc::SIG_IGN
     }
 }
 

@@ -455,6 +455,22 @@ fn what_leaves_its_group_is_ended_with_the_run() {
 }
 
 #[test]
+fn children_that_a_shell_left_to_us_are_none_of_our_business() {
+    let world = World::new();
+    world.provider("timeout = 1", "setsid sh -c 'trap \"\" TERM; echo $$ >>ours; sleep 60' & sleep 60");
+    world.file("record", world.record());
+    let script =
+        format!("sleep 60 & echo $! >pids; exec {} --record record hi", env!("CARGO_BIN_EXE_ar-exec"));
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-c", &script]).env_clear().envs(world.vars()).current_dir(world.home.path());
+    let status = shell.stdout(std::process::Stdio::null()).status().unwrap();
+    assert_eq!((status.code(), world.live_pids()), (Some(0), (1, 1)));
+    Command::new("kill").arg(fs::read_to_string(world.path("pids")).unwrap().trim()).assert().success();
+    fs::rename(world.path("ours"), world.path("pids")).unwrap();
+    assert_eq!(world.live_pids(), (1, 0));
+}
+
+#[test]
 fn what_the_child_leaves_behind_does_not_hold_up_its_record() {
     let world = World::new();
     world.provider(
