@@ -56,17 +56,49 @@ impl Attempt {
         })
     }
 
-    /// Waits for the pick and hands it to ar-exec.
-    pub fn picked(&mut self) -> Result<Record> {
+    /// Waits for the pick, which may wait for its turn, and hands it to ar-exec. None where a signal or the deadline ended
+    /// that.
+    pub fn picked(&mut self, signals: &mut Signals, deadline: &Deadline) -> Result<Option<Record>> {
+        let ended = self.await_pick(signals, deadline)?;
+        if ended {
+            forward(&self.pick, Signal::TERM);
+        }
         let Some(record) = next(&mut self.from_pick)? else {
             self.reap()?;
+            if ended {
+                return Ok(None);
+            }
             bail!("ar-pick printed no record");
         };
         self.run = Some(record.run().to_owned());
         if let Some(mut to_exec) = self.to_exec.take() {
             hand_on(&record, &mut to_exec, "ar-exec")?;
         }
-        Ok(record)
+        Ok(Some(record))
+    }
+
+    /// Whether a signal or the deadline came before the pick.
+    fn await_pick(&self, signals: &mut Signals, deadline: &Deadline) -> Result<bool> {
+        loop {
+            let mut fds =
+                [PollFd::new(self.from_pick.get_ref(), PollFlags::IN), PollFd::new(&*signals, PollFlags::IN)];
+            let left = deadline.left().map(Timespec::try_from).transpose();
+            match poll(&mut fds, left.context("cannot wait for so long")?.as_ref()) {
+                Err(rustix::io::Errno::INTR) => continue,
+                Ok(0) => return Ok(true),
+                polled => polled.context("cannot wait for the pick")?,
+            };
+            let [picked, signalled] = fds.map(|fd| !fd.revents().is_empty());
+            if signalled {
+                signals.acknowledge()?;
+                if signals.arrived().is_some() && !picked {
+                    return Ok(true);
+                }
+            }
+            if picked {
+                return Ok(false);
+            }
+        }
     }
 
     /// Waits for the diagnosis. Signals go on to ar-exec, which ends the run, and so does the deadline. Where ar-log goes

@@ -10,7 +10,7 @@ use crate::signals::Signals;
 use crate::wait::{Deadline, Patience, pause};
 use anyhow::{Context, Result};
 use ar_core::record::{Class, Diagnosis, End, Exec, Pick, ToolError, Verdict};
-use ar_core::{Failure, Record, Stamp, exit};
+use ar_core::{Failure, Record, exit};
 use std::io::stdout;
 use std::time::Duration;
 
@@ -27,13 +27,20 @@ pub struct Call<'a> {
     pub patience: Patience,
     deadline: Deadline,
     attempts: u32,
-    /// Providers that failed this call.
-    tried: Vec<String>,
-    /// Those of them that the network failed.
-    unreached: Vec<String>,
+    tried: Vec<Tried>,
     rounds: u32,
     last: Option<Failed>,
     waiting: bool,
+}
+
+/// A provider that failed this call.
+struct Tried {
+    /// `MODEL/PROVIDER`, because another model may have a provider of that name.
+    name: String,
+    /// Whether it was the network that failed.
+    unreached: bool,
+    /// Whether it cools, so that a pick leaves it out by itself until it has recovered.
+    cools: bool,
 }
 
 /// An attempt that failed by its provider's or the network's fault.
@@ -70,7 +77,6 @@ impl<'a> Call<'a> {
             deadline: Deadline::new(cli.deadline.as_deref())?,
             attempts: 0,
             tried: Vec::new(),
-            unreached: Vec::new(),
             rounds: 0,
             last: None,
             waiting: false,
@@ -97,12 +103,13 @@ impl<'a> Call<'a> {
         let attempted = Attempted {
             call: &self.id,
             number: self.attempts + 1,
-            tried: &self.tried,
+            tried: self.tried.iter().map(|tried| tried.name.as_str()).collect(),
+            wait: self.waiting.then_some(&self.patience),
             live: self.output.live(),
         };
         let arguments = plan::arguments(self.cli, self.model.as_deref(), &self.prompt, &attempted);
         let mut attempt = Attempt::start(&arguments, self.output.for_log()?)?;
-        let picked = attempt.picked()?;
+        let Some(picked) = attempt.picked(signals, &self.deadline)? else { return Ok(Next::Again) };
         if let Some(error) = picked.get::<ToolError>("error")? {
             return self.nobody(attempt, &error, signals);
         }
@@ -117,6 +124,9 @@ impl<'a> Call<'a> {
     fn announce(&mut self, picked: &Record) -> Result<()> {
         self.waiting = false;
         let pick: Pick = picked.get("pick")?.context("ar-pick chose nobody")?;
+        if let (Some(asked), Some(serves)) = (picked.text("model_asked"), picked.text("model")) {
+            self.say(&format!("model '{asked}' has nobody left, falling back to '{serves}'"));
+        }
         if self.cli.verbose {
             self.say(&format!("attempt {}: {} ({})", self.attempts, pick.provider, pick.reason));
         } else if let Some(last) = &self.last {
@@ -142,10 +152,11 @@ impl<'a> Call<'a> {
             return Ok(Next::End(code));
         }
         let provider = record.at("pick.provider").and_then(|name| name.as_str()).unwrap_or("run").to_owned();
-        self.tried.push(provider.clone());
-        if diagnosis.verdict == Verdict::Network {
-            self.unreached.push(provider.clone());
-        }
+        self.tried.push(Tried {
+            name: format!("{}/{provider}", record.text("model").unwrap_or_default()),
+            unreached: diagnosis.verdict == Verdict::Network,
+            cools: !matches!(diagnosis.class, None | Some(Class::Unknown | Class::NetworkError)),
+        });
         let failed = Failed { provider, what: what(&diagnosis), evidence: diagnosis.evidence, code, record };
         if self.cli.verbose {
             self.say(&failed.sentence());
@@ -160,9 +171,10 @@ impl<'a> Call<'a> {
     /// Nobody could be picked: waits, tries those again that the network failed, or ends the call.
     fn nobody(&mut self, mut attempt: Attempt, error: &ToolError, signals: &mut Signals) -> Result<Next> {
         let record = attempt.diagnosed(signals, &self.deadline)?;
-        if error.code == exit::LATER && self.patience.lasts() {
+        let again = self.rounds < NETWORK_ROUNDS && self.tried.iter().any(|tried| tried.unreached);
+        if !again && error.code == exit::LATER && self.patience.lasts() {
             attempt.discard()?;
-            self.await_somebody(error, signals)?;
+            self.stand_in_line(error);
             return Ok(Next::Again);
         }
         if self.last.is_none() {
@@ -174,28 +186,24 @@ impl<'a> Call<'a> {
             return Ok(Next::End(code));
         }
         attempt.discard()?;
-        if self.unreached.is_empty() || self.rounds == NETWORK_ROUNDS {
+        if !again {
             return self.give_up(Some(error));
         }
-        self.tried.retain(|provider| !self.unreached.contains(provider));
-        self.unreached.clear();
+        self.tried.retain(|tried| !tried.unreached);
         pause(Duration::from_secs(1 << self.rounds), &self.deadline, signals)?;
         self.rounds += 1;
         Ok(Next::Again)
     }
 
-    /// Sleeps until the next provider may be free; others may be free earlier, so not for long at a time.
-    fn await_somebody(&mut self, error: &ToolError, signals: &mut Signals) -> Result<()> {
+    /// Lets the next pick wait for its turn. It leaves out by itself who cools; who failed this call in another way would
+    /// be taken at once, and fail again.
+    fn stand_in_line(&mut self, error: &ToolError) {
         if !self.waiting {
             self.say(&format!("{}; waiting", error.message));
         }
         self.waiting = true;
-        self.tried.clear();
-        self.unreached.clear();
+        self.tried.retain(|tried| !tried.cools);
         self.last = None;
-        let now = Stamp::now()?;
-        let wait = error.retry_at.map_or(Duration::ZERO, |at| at.since(now));
-        pause(self.patience.bound(wait), &self.deadline, signals)
     }
 
     /// Ends the call after its last attempt failed.

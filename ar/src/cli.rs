@@ -52,6 +52,10 @@ pub struct Run {
     #[arg(long, value_name = "PROVIDER")]
     pub exclude: Vec<String>,
 
+    /// Choose the same provider for the same key as long as it can serve
+    #[arg(long, value_name = "KEY")]
+    pub sticky: Option<String>,
+
     /// End an attempt after this time
     #[arg(long, value_name = "TIME")]
     pub timeout: Option<String>,

@@ -4,14 +4,17 @@ use crate::attempt::Arguments;
 use crate::cli::Run;
 use crate::prompt::{Prompt, in_shell, option};
 use crate::quote::quote;
+use crate::wait::Patience;
 use std::ffi::{OsStr, OsString};
 
 /// What an attempt needs beyond the command line.
 pub struct Attempted<'a> {
     pub call: &'a str,
     pub number: u32,
-    /// Providers that failed this call already.
-    pub tried: &'a [String],
+    /// Providers that failed this call already, as `MODEL/PROVIDER`.
+    pub tried: Vec<&'a str>,
+    /// How long to wait in line for a provider, where the call does.
+    pub wait: Option<&'a Patience>,
     /// The descriptor to which the answer is copied as it comes.
     pub live: Option<i32>,
 }
@@ -22,6 +25,10 @@ pub fn arguments(cli: &Run, model: Option<&str>, prompt: &Prompt, attempted: &At
     pick.extend(["--quiet".into(), format!("--call={}", attempted.call).into()]);
     pick.push(format!("--attempt={}", attempted.number).into());
     pick.extend(attempted.tried.iter().map(|provider| format!("--exclude={provider}").into()));
+    pick.extend(attempted.wait.map(|patience| match patience.left() {
+        Some(most) => format!("--wait={}ms", most.as_millis()).into(),
+        None => "--wait".into(),
+    }));
 
     let mut exec = exec_options(cli);
     exec.extend(attempted.live.map(|fd| format!("--tee={fd}").into()));
@@ -40,7 +47,7 @@ pub fn shown(cli: &Run, model: Option<&str>) -> String {
         std::iter::once(tool.to_owned()).chain(options).chain(more).collect::<Vec<_>>().join(" ")
     };
     let pipeline = [
-        words("ar-pick", pick_options(cli, model), Vec::new()),
+        words("ar-pick", [pick_options(cli, model), wait(cli)].concat(), Vec::new()),
         words("ar-exec", exec_options(cli), prompt),
         words("ar-diagnose", diagnose_options(cli), Vec::new()),
         words("ar-log", log_options(cli), Vec::new()),
@@ -63,9 +70,19 @@ fn pick_options(cli: &Run, model: Option<&str>) -> Vec<OsString> {
     }
     options.extend(cli.provider.iter().map(|provider| format!("--provider={provider}").into()));
     options.extend(cli.exclude.iter().map(|provider| format!("--exclude={provider}").into()));
+    options.extend(cli.sticky.iter().map(|key| format!("--sticky={key}").into()));
     options.extend(cli.timeout.iter().map(|time| format!("--timeout={time}").into()));
     places(cli, &mut options);
     options
+}
+
+/// The wait as it was asked for.
+fn wait(cli: &Run) -> Vec<OsString> {
+    match cli.wait.as_deref() {
+        None => Vec::new(),
+        Some("") => vec!["--wait".into()],
+        Some(most) => vec![format!("--wait={most}").into()],
+    }
 }
 
 fn exec_options(cli: &Run) -> Vec<OsString> {

@@ -1,15 +1,10 @@
-//! Waiting for a provider, without missing a signal.
+//! How long a call waits, and pauses that miss no signal.
 
 use crate::signals::Signals;
 use anyhow::{Context, Result};
 use ar_core::clock::parse_duration;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::time::{Duration, Instant};
-
-/// How long to sleep at most before looking again: a provider may be free earlier than it said.
-const LOOK_AGAIN: Duration = Duration::from_secs(5);
-/// How long to sleep at least.
-const BREATH: Duration = Duration::from_millis(100);
 
 /// When a whole call ends, whatever it does then.
 pub struct Deadline(Option<Instant>);
@@ -62,12 +57,12 @@ impl Patience {
         }
     }
 
-    /// A pause of about `wait` that stays within it.
-    pub fn bound(&self, wait: Duration) -> Duration {
-        let pause = wait.clamp(BREATH, LOOK_AGAIN);
+    /// What is left of it, none where it is endless.
+    pub fn left(&self) -> Option<Duration> {
         match self {
-            Self::Until(end) => pause.min(end.saturating_duration_since(Instant::now())),
-            Self::None | Self::Endless => pause,
+            Self::None => Some(Duration::ZERO),
+            Self::Until(end) => Some(end.saturating_duration_since(Instant::now())),
+            Self::Endless => None,
         }
     }
 }
