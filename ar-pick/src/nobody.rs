@@ -52,10 +52,10 @@ pub fn behind(model: &Model, now: Stamp) -> ToolError {
     }
 }
 
-/// When a provider can serve again without a person's help.
+/// When a provider can serve again without a person's help. One that the caller leaves out because it failed just now counts,
+/// too: it is the next call's.
 fn comes_back(candidate: &Candidate, now: Stamp) -> Option<Stamp> {
     match candidate.standing {
-        _ if candidate.excluded => None,
         Standing::Cooling(class, at) if !needs_a_person(class) => Some(at),
         Standing::Probing(_, at) | Standing::Spent(_, at) => Some(at),
         // A lease says when it ends at the latest, not when.
@@ -71,7 +71,7 @@ fn needs_a_person(class: Class) -> bool {
 /// How a candidate stands, in words.
 pub fn word(candidate: &Candidate) -> String {
     match &candidate.standing {
-        _ if candidate.excluded => "is excluded".to_owned(),
+        Standing::Ready | Standing::Probe(_) if candidate.excluded => "is excluded".to_owned(),
         Standing::Ready => "is ready".to_owned(),
         Standing::Probe(class) => format!("may be tried out after {}", class.name()),
         Standing::Disabled => "is disabled".to_owned(),

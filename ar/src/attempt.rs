@@ -59,15 +59,12 @@ impl Attempt {
     /// Waits for the pick, which may wait for its turn, and hands it to ar-exec. None where a signal or the deadline ended
     /// that.
     pub fn picked(&mut self, signals: &mut Signals, deadline: &Deadline) -> Result<Option<Record>> {
-        let ended = self.await_pick(signals, deadline)?;
-        if ended {
-            forward(&self.pick, Signal::TERM);
+        if self.await_pick(signals, deadline)? {
+            self.abandon()?;
+            return Ok(None);
         }
         let Some(record) = next(&mut self.from_pick)? else {
             self.reap()?;
-            if ended {
-                return Ok(None);
-            }
             bail!("ar-pick printed no record");
         };
         self.run = Some(record.run().to_owned());
@@ -164,6 +161,16 @@ impl Attempt {
     /// Ends the attempt without storing anything.
     pub fn discard(mut self) -> Result<()> {
         self.reap().map(|_| ())
+    }
+
+    /// Ends all tools before anything has begun. A run that ar-pick reserves at this very moment is one that nobody starts.
+    fn abandon(&mut self) -> Result<()> {
+        // From the last to the first, for the end of one is the end of input for the next, which would complain.
+        for child in [&mut self.log, &mut self.diagnose, &mut self.exec, &mut self.pick] {
+            forward(child, Signal::KILL);
+            child.wait().context("cannot wait for a tool")?;
+        }
+        Ok(())
     }
 
     /// Closes all pipes, which ends whoever still waits for one, and waits for all tools. Gives the status of ar-log; a tool

@@ -12,6 +12,15 @@ const AGENT: &str =
 while ! [ -e \"$HOME/go\" ]; do sleep 0.02; done
 rm \"$HOME/alive/$$\"; cat";
 
+/// A user with a pool of one, and a state database.
+fn home(max_parallel: u32) -> Home {
+    let home = Home::new();
+    home.command("slow", AGENT);
+    home.model("m", &format!("command = 'slow'\nmax_parallel = {max_parallel}\n"));
+    home.ar(&["pick", "--list"]).any_stdout().check();
+    home
+}
+
 fn call(home: &Home, number: usize) -> Child {
     let tag = format!("--tag=n={number}");
     home.ar(&["run", "-q", "--wait", &tag, "hello"])
@@ -42,9 +51,7 @@ fn kill(pid: u32) {
 
 #[test]
 fn a_limit_holds_and_all_are_served_in_their_order() {
-    let home = Home::new();
-    home.command("slow", AGENT);
-    home.model("m", "command = 'slow'\nmax_parallel = 3\n");
+    let home = home(3);
     let mut calls: Vec<Child> = (0..3).map(|number| call(&home, number)).collect();
     wait_until("three runs are alive", || alive(&home, 3));
     calls.extend(calls_in_line(&home, 3..16, 0));
@@ -63,10 +70,8 @@ fn a_limit_holds_and_all_are_served_in_their_order() {
 
 #[test]
 fn a_crowd_is_served_and_never_more_than_may_be() {
-    let home = Home::new();
-    home.command("slow", AGENT);
+    let home = home(3);
     home.write("go", "");
-    home.model("m", "command = 'slow'\nmax_parallel = 3\n");
     let calls: Vec<Child> = (0..64).map(|number| call(&home, number)).collect();
     for call in calls {
         let output = call.wait_with_output().unwrap();
@@ -79,9 +84,7 @@ fn a_crowd_is_served_and_never_more_than_may_be() {
 
 #[test]
 fn the_dead_make_way() {
-    let home = Home::new();
-    home.command("slow", AGENT);
-    home.model("m", "command = 'slow'\nmax_parallel = 1\n");
+    let home = home(1);
     let mut holder = call(&home, 0);
     wait_until("a run is alive", || alive(&home, 1));
     let mut line = calls_in_line(&home, 1..5, 0);
@@ -109,5 +112,32 @@ fn the_dead_make_way() {
         assert_eq!(call.wait().unwrap().code(), Some(0));
     }
     wait_until("nobody is left", || home.query("SELECT count(*) FROM waiter") == ["0"]);
+    wait_until("nothing is left", || home.processes().is_empty());
+}
+
+#[test]
+fn a_signal_and_a_deadline_end_the_wait() {
+    let home = home(1);
+    let mut holder = call(&home, 0);
+    wait_until("a run is alive", || alive(&home, 1));
+    let mut waiting = calls_in_line(&home, 1..2, 0);
+    kill_process(Pid::from_raw(i32::try_from(waiting[0].id()).unwrap()).unwrap(), Signal::TERM).unwrap();
+    assert_eq!(std::os::unix::process::ExitStatusExt::signal(&waiting[0].wait().unwrap()), Some(15));
+    home.ar(&["run", "--wait", "--deadline=50ms", "hello"])
+        .status(124)
+        .stderr(
+            "ar: no provider of model 'm' can serve: slow is full; waiting\n\
+             ar: the deadline of the call has passed\n",
+        )
+        .check();
+    home.ar(&["run", "-q", "--wait=50ms", "hello"])
+        .status(75)
+        .stderr(
+            "ar: no provider of model 'm' can serve: slow is full\n\
+             hint: the next is free at [..]Z; 'ar run --wait' waits for it\n",
+        )
+        .check();
+    home.write("go", "");
+    assert_eq!(holder.wait().unwrap().code(), Some(0));
     wait_until("nothing is left", || home.processes().is_empty());
 }
