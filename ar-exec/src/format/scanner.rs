@@ -212,9 +212,10 @@ impl Scanner {
     }
 
     fn close(&mut self, is_array: bool, tell: &mut impl FnMut(Event) -> io::Result<()>) -> io::Result<State> {
-        if self.levels.pop().is_none_or(|level| level.is_array != is_array) {
+        if self.levels.last().is_none_or(|level| level.is_array != is_array) {
             return Ok(State::Noise);
         }
+        self.levels.pop();
         let is_record = match &self.levels[..] {
             [] => true,
             // An array around everything holds the objects that another agent prints as lines.
@@ -261,5 +262,70 @@ impl Scanner {
         }
         self.levels.clear();
         tell(Event::End(false))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is found in a text: paths and values, and how its objects ended.
+    fn found(framing: Framing, text: &str) -> (Vec<String>, Vec<bool>) {
+        let (mut values, mut ends) = (Vec::new(), Vec::new());
+        let mut tell = |event: Event| {
+            match event {
+                Event::Value(path, value) => values.push(format!("{path}={value}")),
+                Event::End(whole) => ends.push(whole),
+                Event::Piece(..) => {}
+            }
+            Ok(())
+        };
+        let mut scanner = Scanner::new(framing);
+        scanner.feed(text.as_bytes(), &mut tell).unwrap();
+        scanner.finish(&mut tell).unwrap();
+        (values, ends)
+    }
+
+    #[test]
+    fn paths_name_every_value() {
+        let text = r#"{"a":{"b":[1,{"c":"x"},[true,null]],"d.*":-2.5e3},"e":"","f":{},"g":[],"h":false}"#;
+        let expected =
+            ["a.b.*=1", "a.b.*.c=x", "a.b.*.*=true", "a.b.*.*=null", "a.d__=-2.5e3", "e=", "h=false"];
+        for framing in [Framing::Lines, Framing::Document] {
+            let (values, ends) = found(framing, text);
+            assert_eq!(values, expected);
+            assert_eq!(ends, [true]);
+        }
+    }
+
+    #[test]
+    fn objects_follow_each_other_as_the_framing_says() {
+        for (framing, text, expected) in [
+            (Framing::Lines, "{\"a\":1}\n{\"a\":2}", &[true, true][..]),
+            (Framing::Lines, "{\"a\":1}{\"a\":2}", &[true, true]),
+            (Framing::Lines, "{\"a\":\n1}", &[false]),
+            (Framing::Lines, "{\"a\":{\n{\"a\":2}\n{", &[false, true, false]),
+            (Framing::Document, "{\"a\":\n1}\n", &[true]),
+            (Framing::Document, "[\n{\"a\":1},\n{\"a\":[{}]}\n]\n", &[true, true]),
+            (Framing::Document, "noise {\"a\":1}\n{\"a\":1}", &[true]),
+            (Framing::Document, "[INFO] x\n{\"a\":1}", &[false, true]),
+            (Framing::Document, "{\"a\":\"cut\n{\"a\":1}", &[false, true]),
+            (Framing::Document, "{\"a\":1", &[false]),
+            (Framing::Document, "{\"a\":1]", &[false]),
+            (Framing::Document, "{\"a\" 1}", &[false]),
+            (Framing::Document, "{a:1}", &[false]),
+            (Framing::Document, "{\"a\":\"\\x\"}", &[false]),
+            (Framing::Document, "", &[]),
+        ] {
+            assert_eq!(found(framing, text).1, expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn long_values_and_keys_are_cut() {
+        let long = "é".repeat(MAX_KEPT_BYTES);
+        let (values, ends) = found(Framing::Lines, &format!("{{\"a\":\"{long}\",\"{long}\":1}}"));
+        assert!(values.iter().all(|value| value.len() <= MAX_KEPT_BYTES + 10), "{}", values[0].len());
+        assert_eq!(ends, [true]);
     }
 }

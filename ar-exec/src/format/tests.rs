@@ -384,3 +384,33 @@ fn a_target_that_cannot_be_written_to_is_an_error() {
     let answer = tempfile::tempfile().unwrap();
     assert!(Reader::new(Format::Codex, answer).feed(text, &mut full()).is_err());
 }
+
+/// A small generator of numbers that look like chance, the same in every run.
+fn xorshift(state: &mut u64) -> usize {
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    usize::try_from(*state >> 33).unwrap()
+}
+
+#[test]
+fn damaged_output_is_read_as_far_as_it_goes() {
+    let mut state = 0x9E37_79B9_7F4A_7C15;
+    for (format, _, text, ..) in SUCCESSES {
+        for _ in 0..40 {
+            let mut bytes = text.as_bytes().to_vec();
+            for _ in 0..8 {
+                let at = xorshift(&mut state) % bytes.len();
+                match xorshift(&mut state) % 3 {
+                    0 => bytes[at] = u8::try_from(xorshift(&mut state) % 256).unwrap(),
+                    1 => drop(bytes.drain(at..bytes.len().min(at + 20))),
+                    _ => bytes.insert(at, b"\"\\{}[],:\n"[xorshift(&mut state) % 9]),
+                }
+            }
+            let file = tempfile::tempfile().unwrap();
+            let mut reader = Reader::new(format, file);
+            reader.feed(&bytes, &mut std::io::sink()).unwrap();
+            reader.finish(&mut std::io::sink()).unwrap();
+        }
+    }
+}
