@@ -3,6 +3,7 @@
 use crate::NAME;
 use crate::attempt::Attempt;
 use crate::cli::Run;
+use crate::hop::{self, Step};
 use crate::output::Output;
 use crate::plan::{self, Attempted};
 use crate::prompt::Prompt;
@@ -10,7 +11,7 @@ use crate::signals::Signals;
 use crate::wait::{Deadline, Patience, pause};
 use anyhow::{Context, Result};
 use ar_core::record::{Class, Diagnosis, End, Exec, Pick, ToolError, Verdict};
-use ar_core::{Failure, Record, exit};
+use ar_core::{Failure, Record, exit, paths};
 use std::io::stdout;
 use std::time::Duration;
 
@@ -115,7 +116,7 @@ impl<'a> Call<'a> {
         }
         self.attempts += 1;
         self.announce(&picked)?;
-        let record = attempt.diagnosed(signals, &self.deadline)?;
+        let record = same_run(picked, attempt.diagnosed(signals, &self.deadline)?)?;
         let code = attempt.store(&record)?;
         self.judge(record, code)
     }
@@ -161,11 +162,30 @@ impl<'a> Call<'a> {
         if self.cli.verbose {
             self.say(&failed.sentence());
         }
+        let step = hop::after(self.cli, &failed.record, &failed.provider, &failed.what)?;
         self.last = Some(failed);
+        match step {
+            Step::Stop(why) => return self.stop(why),
+            Step::Handoff(note) => {
+                self.prompt = self.prompt.after(&note, &paths::state_file(self.cli.state.as_deref())?)?;
+            }
+            Step::Another => {}
+        }
         if self.cli.max_attempts.is_some_and(|most| self.attempts >= most) {
             return self.give_up(None);
         }
         Ok(Next::Again)
+    }
+
+    /// Ends the call although others could serve.
+    fn stop(&self, why: &str) -> Result<Next> {
+        let Some(last) = &self.last else { return Ok(Next::End(exit::WRAPPER)) };
+        let hint = "--handoff lets the next provider go on from there, --hop=always lets it start over";
+        exit::warn(NAME, &Failure::new(exit::LATER, format!("{}; {why}", last.sentence())).hint(hint));
+        if self.cli.json {
+            last.record.write(stdout().lock())?;
+        }
+        Ok(Next::End(exit::LATER))
     }
 
     /// Nobody could be picked: waits, tries those again that the network failed, or ends the call.
@@ -226,6 +246,16 @@ impl<'a> Call<'a> {
             exit::warn(NAME, &Failure::trouble(message));
         }
     }
+}
+
+/// The diagnosed record. Where a tool on the way was killed, those behind it had none to pass on, and tell of their trouble
+/// in one of their own making; then it is the picked run that ends by that trouble.
+fn same_run(mut picked: Record, diagnosed: Record) -> Result<Record> {
+    if diagnosed.run() == picked.run() {
+        return Ok(diagnosed);
+    }
+    picked.set("error", diagnosed.get::<ToolError>("error")?)?;
+    Ok(picked)
 }
 
 impl Failed {

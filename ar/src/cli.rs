@@ -1,6 +1,6 @@
 //! The command line of `ar run`.
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use std::path::PathBuf;
 
 /// Send a prompt through a pool of agents until one gives a good answer
@@ -72,6 +72,14 @@ pub struct Run {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub max_attempts: Option<u32>,
 
+    /// Go on to another provider: always, while the git repository is unchanged, or never (default: the model's 'hop')
+    #[arg(long, value_name = "WHEN")]
+    pub hop: Option<Hop>,
+
+    /// Let the next provider go on from what a failed one changed, and tell it so
+    #[arg(long)]
+    pub handoff: bool,
+
     /// Wait until a provider is free, at most MAX
     #[arg(long, value_name = "MAX", num_args = 0..=1, require_equals = true, default_missing_value = "")]
     pub wait: Option<String>,
@@ -99,4 +107,15 @@ pub struct Run {
     /// The prompt (default: standard input); a lone - among the words stands for standard input
     #[arg(value_name = "PROMPT")]
     pub words: Vec<std::ffi::OsString>,
+}
+
+/// When to go on to another provider.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Hop {
+    /// Whatever the failed one did
+    Always,
+    /// While the git repository is as it was before
+    Clean,
+    /// Not at all
+    Never,
 }

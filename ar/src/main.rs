@@ -6,6 +6,7 @@ mod call;
 mod cli;
 mod dispatch;
 mod help;
+mod hop;
 mod output;
 mod plan;
 mod prompt;

@@ -1,7 +1,7 @@
 //! The arguments of the four tools, for spawning and for `ar run -n`.
 
 use crate::attempt::Arguments;
-use crate::cli::Run;
+use crate::cli::{Hop, Run};
 use crate::prompt::{Prompt, in_shell, option};
 use crate::quote::quote;
 use crate::wait::Patience;
@@ -91,6 +91,9 @@ fn exec_options(cli: &Run) -> Vec<OsString> {
     options.extend(cli.dir.iter().map(|dir| option("--dir=", dir.as_os_str())));
     options.extend(cli.timeout.iter().map(|time| format!("--timeout={time}").into()));
     options.extend(cli.idle_timeout.iter().map(|time| format!("--idle-timeout={time}").into()));
+    if cli.handoff || cli.hop == Some(Hop::Clean) {
+        options.push("--git".into());
+    }
     places(cli, &mut options);
     options
 }

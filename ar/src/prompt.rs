@@ -7,7 +7,7 @@ use ar_core::{Failure, exit, paths};
 use rustix::io::{FdFlags, fcntl_setfd};
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
-use std::io::{self, IsTerminal, Seek, Write, stdin};
+use std::io::{self, IsTerminal, Read, Seek, Write, stdin};
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -85,6 +85,23 @@ impl Prompt {
         Ok(Self::Spooled(spool))
     }
 
+    /// The same prompt after a note.
+    pub fn after(&self, note: &str, state_file: &Path) -> Result<Self> {
+        let cannot = "cannot keep the prompt";
+        Self::spool(state_file, |spool| {
+            spool.write_all(note.as_bytes()).context(cannot)?;
+            match self {
+                Self::Words(words) => write_words(spool, words),
+                Self::File(file) => copy(&mut File::open(file).context(cannot)?, spool),
+                Self::Spooled(before) => {
+                    let mut before = before;
+                    before.rewind().context(cannot)?;
+                    copy(&mut before, spool)
+                }
+            }
+        })
+    }
+
     /// Whether there is certainly nothing in it.
     pub fn is_empty(&self) -> Result<bool> {
         match self {
@@ -135,8 +152,11 @@ fn copy_stdin(spool: &mut File) -> Result<()> {
     if input.is_terminal() {
         exit::warn(crate::NAME, &Failure::trouble("reading the prompt from the terminal; Ctrl-D ends it"));
     }
-    io::copy(&mut input, spool).context("cannot keep the prompt from standard input")?;
-    Ok(())
+    copy(&mut input, spool)
+}
+
+fn copy(from: &mut impl Read, spool: &mut File) -> Result<()> {
+    io::copy(from, spool).context("cannot keep the prompt").map(|_| ())
 }
 
 /// Words on one line each side of standard input, which begins and ends a line of its own.
