@@ -2,6 +2,7 @@
 
 use crate::choose::{Candidate, Pool, Standing};
 use crate::nobody::word;
+use crate::quota::{self, Quota};
 use crate::request::Request;
 use crate::{pool, queue, reclaim};
 use anyhow::{Context, Result};
@@ -22,6 +23,9 @@ pub struct Outlook {
     /// How many calls wait in line before a provider goes to another.
     pub waiting: u32,
     pub candidates: Vec<Line>,
+    /// What is known of the quotas of the model's accounts.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub quotas: Vec<Quota>,
 }
 
 /// What a pick thinks of one candidate.
@@ -45,11 +49,13 @@ pub struct Line {
 
 impl Outlook {
     /// Looks at a pool as a pick would, and reserves nothing.
-    pub fn read(state: &State, request: &Request, model: &Model) -> Result<Self> {
+    pub fn read(state: &mut State, request: &Request, model: &Model) -> Result<Self> {
+        quota::refresh(state, request, model)?;
         let dead = reclaim::dead_runs(state.db(), &request.place.runs(), request.now)?;
         let pool = pool::read(state.db(), request, model, &dead)?;
         let waiting = queue::length(state.db(), request, model)?;
-        Ok(Self { model: model.name.clone(), waiting, candidates: lines(&pool) })
+        let quotas = quota::of_model(state.db(), request, model)?;
+        Ok(Self { model: model.name.clone(), waiting, candidates: lines(&pool), quotas })
     }
 
     /// Prints one line a candidate. The first column marks the one that a pick would take.
@@ -68,11 +74,23 @@ impl Outlook {
                 line.why
             )?;
         }
+        for quota in &self.quotas {
+            writeln!(out, "{}", words(quota))?;
+        }
         if self.waiting > 0 {
             writeln!(out, "{} in line before it", calls(self.waiting))?;
         }
         Ok(())
     }
+}
+
+fn words(quota: &Quota) -> String {
+    let windows = quota.windows.iter().map(|window| {
+        let until = window.resets_at.map(|at| format!(" until {at}")).unwrap_or_default();
+        format!(" {} {}%{until}", window.name, window.used_percent)
+    });
+    let problem = quota.problem.iter().map(|problem| format!(" unknown, {problem}"));
+    format!("quota of {}:{}", quota.account, windows.chain(problem).collect::<Vec<_>>().join(","))
 }
 
 fn calls(n: u32) -> String {

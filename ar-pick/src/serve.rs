@@ -3,7 +3,7 @@
 use crate::cli::Cli;
 use crate::request::{Place, Request};
 use crate::reserve::{self, Picked};
-use crate::{NAME, queue};
+use crate::{NAME, queue, quota};
 use anyhow::{Context, Result};
 use ar_core::config::Model;
 use ar_core::record::{Pick, ToolError};
@@ -69,6 +69,7 @@ fn first_able(
         None | Some("") => None,
         Some(most) => Instant::now().checked_add(clock::parse_duration(most).context("--wait")?),
     };
+    quota::refresh(state, request, model)?;
     let mut error = match reserve::pick(state, request, model)? {
         Picked::One(pick) => return Ok((None, Ok(pick))),
         Picked::Nobody(error) | Picked::Behind(error) => error,
@@ -77,6 +78,7 @@ fn first_able(
     let others =
         if request.only.is_none() { model.fallbacks(&request.place.config_dir)? } else { Vec::new() };
     for other in others {
+        quota::refresh(state, request, &other)?;
         match reserve::pick(state, request, &other)? {
             Picked::One(pick) => {
                 if !cli.quiet {

@@ -19,9 +19,9 @@ pub fn show(cli: &Cli, run: &str, now: Stamp) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let request = Request::new(cli, &place, run, now)?;
-    let state = State::open(&place.state_file)?;
+    let mut state = State::open(&place.state_file)?;
     if cli.explain {
-        let outlook = Outlook::read(&state, &request, &place.model(cli.model.as_deref())?)?;
+        let outlook = Outlook::read(&mut state, &request, &place.model(cli.model.as_deref())?)?;
         if cli.json {
             writeln!(out, "{}", serde_json::to_string(&outlook)?)?;
         } else {
@@ -29,7 +29,7 @@ pub fn show(cli: &Cli, run: &str, now: Stamp) -> Result<ExitCode> {
         }
         return Ok(ExitCode::SUCCESS);
     }
-    let (outlooks, whole) = outlooks(&state, &request, &place)?;
+    let (outlooks, whole) = outlooks(&mut state, &request, &place)?;
     if cli.json {
         writeln!(out, "{}", serde_json::to_string(&outlooks)?)?;
     } else {
@@ -39,7 +39,7 @@ pub fn show(cli: &Cli, run: &str, now: Stamp) -> Result<ExitCode> {
 }
 
 /// The outlook of every model. One whose file cannot be read is told of and passed over; false if there is one.
-fn outlooks(state: &State, request: &Request, place: &Place) -> Result<(Vec<Outlook>, bool)> {
+fn outlooks(state: &mut State, request: &Request, place: &Place) -> Result<(Vec<Outlook>, bool)> {
     let mut outlooks = Vec::new();
     let mut whole = true;
     for name in model_names(&place.config_dir)? {

@@ -457,3 +457,50 @@ fn a_wait_ends_after_its_time_and_leaves_the_line() {
     // What does not pass by itself is not waited for.
     pick(&home, &["--wait", "-q"]).status(69).any_stdout().check();
 }
+
+#[test]
+fn quotas_are_asked_for_now_and_then_and_a_window_that_is_used_up_is_waited_for() {
+    let home = Home::new();
+    home.command("quota-a", "echo x >>\"$HOME/asked\"; cat \"$HOME/quota\"");
+    home.command("quota-b", "exit 3");
+    home.write(
+        ".config/agent-runner/config.toml",
+        "[accounts.a]\nquota_command = ['quota-a']\n[accounts.b]\nquota_command = ['quota-b']\n",
+    );
+    home.pool("m", &["b", "a"]);
+    let quota = |percent: u32| {
+        let text = format!(
+            "{{\"windows\":[{{\"name\":\"5h\",\"used_percent\":{percent},\"resets_at\":\"2026-11-20T12:00:00Z\"}},\
+             {{\"name\":\"week\",\"used_percent\":100}}]}}"
+        );
+        home.write("quota", text);
+    };
+    quota(40);
+    // A window without an end stands in nobody's way.
+    assert_eq!(picked(&home, &["--strategy", "soonest-reset"]), "a");
+    quota(100);
+    pick(&home, &["--explain"])
+        .stdout(
+            "  PROVIDER  TIER  WEIGHT  RUNS  LIVE  SCORE  WHY\n\
+             * b            1       1     0     0   0.00  taken: fewest runs in tier 1\n  \
+               a            1       1     1     1   1.00  left: another has fewer runs\n\
+             quota of a: 5h 40% until 2026-11-20T12:00:00.000Z, week 100%\n\
+             quota of b: unknown, 'quota-b' ended with exit status: 3\n",
+        )
+        .check();
+    assert_eq!(std::fs::read_to_string(home.path("asked")).unwrap(), "x\n");
+    let later = "2026-11-20T10:05:00Z";
+    pick(&home, &["--exclude", "b"])
+        .env("AGENT_RUNNER_NOW", later)
+        .status(75)
+        .any_stdout()
+        .stderr(
+            "ar-pick: no provider of model 'm' can serve: \
+             b is excluded, a has used up its quota of 5h until 2026-11-20T12:00:00.000Z\n\
+             hint: the next is free at 2026-11-20T12:00:00.000Z; 'ar run --wait' waits for it\n",
+        )
+        .check();
+    // At its reset it is free, though the command has nothing new to tell.
+    let reset = "2026-11-20T12:00:00Z";
+    pick(&home, &["-F", "provider", "--exclude", "b"]).env("AGENT_RUNNER_NOW", reset).stdout("a\n").check();
+}
