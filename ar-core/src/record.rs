@@ -372,6 +372,18 @@ impl Record {
         self.0.remove(name);
     }
 
+    /// Removes what an agent said and is quoted here: evidence and messages of errors.
+    pub fn forget_texts(&mut self) {
+        for (section, text) in [("diagnosis", "evidence"), ("error", "message")] {
+            if let Some(Value::Object(section)) = self.0.get_mut(section) {
+                section.remove(text);
+            }
+        }
+        if let Some(Value::Object(exec)) = self.0.get_mut("exec") {
+            exec.remove("error");
+        }
+    }
+
     /// Puts a tool's trouble into the record.
     pub fn set_error(&mut self, tool: &str, failure: &Failure) -> anyhow::Result<()> {
         self.set(

@@ -232,6 +232,79 @@ pub enum Verb {
         #[command(flatten)]
         print: Print,
     },
+    /// Find the runs whose prompt or answer has all these words, the best first
+    Search {
+        /// Words; several in one argument are a phrase, a star at the end stands for any ending
+        #[arg(value_name = "WORDS", required = true)]
+        words: Vec<String>,
+        /// Which runs
+        #[command(flatten)]
+        select: Select,
+        /// How to print
+        #[command(flatten)]
+        print: Print,
+    },
+    /// Print runs, their records and the text that can be searched as NDJSON, oldest first
+    Export {
+        /// Which runs
+        #[command(flatten)]
+        select: Select,
+    },
+    /// Add the runs of an export on standard input that are not known yet
+    Import {
+        /// Read the configuration in this directory
+        #[arg(long, value_name = "DIR")]
+        config: Option<PathBuf>,
+    },
+    /// Copy the database while it is in use
+    Backup {
+        /// The copy; it must not exist
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+    /// Remove the oldest runs with their files
+    #[command(group = clap::ArgGroup::new("limits").required(true).multiple(true).args(["older_than", "keep", "max_bytes"]))]
+    Prune {
+        /// Those picked before this time
+        #[arg(long, value_name = "TIME")]
+        older_than: Option<String>,
+        /// Those beyond so many runs
+        #[arg(long, value_name = "COUNT")]
+        keep: Option<u64>,
+        /// Those beyond so many bytes of files; K, M and G stand for their powers of 1024
+        #[arg(long, value_name = "SIZE", value_parser = size)]
+        max_bytes: Option<u64>,
+        /// Only say how much that would be
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Remove runs with their files
+    Rm {
+        /// Runs' ids, the first letters of them, or -1 for the last
+        #[arg(value_name = "RUN", required = true, allow_hyphen_values = true)]
+        runs: Vec<String>,
+    },
+    /// Check the database and the runs' directories
+    Check {
+        /// Look for secrets in what is stored, and say where they are
+        #[arg(long, conflicts_with = "repair")]
+        secrets: bool,
+        /// Mend what can be mended
+        #[arg(long)]
+        repair: bool,
+        /// Read the configuration in this directory
+        #[arg(long, value_name = "DIR")]
+        config: Option<PathBuf>,
+    },
+    /// Run a hook with the record on standard input
+    #[command(hide = true)]
+    Hook {
+        /// Its name
+        name: String,
+        /// Its command
+        #[arg(last = true)]
+        command: Vec<String>,
+    },
     /// Print where the state database is, or the directory of a run
     Path {
         /// A run's id, the first letters of it, or -1 for the last
@@ -255,4 +328,15 @@ pub enum By {
     Day,
     /// The hour of the day in UTC
     Hour,
+}
+
+/// Reads a size: `500M`.
+fn size(text: &str) -> Result<u64, String> {
+    let units = [("K", 1 << 10), ("M", 1 << 20), ("G", 1 << 30), ("", 1)];
+    let (digits, factor) = units
+        .iter()
+        .find_map(|(unit, factor)| Some((text.strip_suffix(unit)?, *factor)))
+        .unwrap_or((text, 1));
+    let number = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(factor));
+    number.ok_or_else(|| "a size is a number with K, M, G or nothing behind it".to_owned())
 }

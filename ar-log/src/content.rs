@@ -1,8 +1,9 @@
 //! What the history keeps of a run's files: first words, sizes, and text to search.
 
-use crate::redact::redact;
+use crate::redact::Secrets;
 use anyhow::{Context, Result};
 use ar_core::exit::one_line;
+use rusqlite::{Connection, OptionalExtension, params};
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read};
 use std::path::Path;
@@ -24,12 +25,38 @@ pub struct Content {
 
 impl Content {
     /// Reads the first `most` bytes of prompt and answer. A file that is not there said nothing.
-    pub fn read(dir: &Path, most: u64) -> Result<Self> {
-        let prompt = redact(&beginning(&dir.join("prompt"), most)?);
-        let answer = redact(&beginning(&dir.join("answer"), most)?);
+    pub fn read(dir: &Path, most: u64, secrets: &Secrets) -> Result<Self> {
+        let prompt = secrets.redact(&beginning(&dir.join("prompt"), most)?);
+        let answer = secrets.redact(&beginning(&dir.join("answer"), most)?);
         let start: String = prompt.chars().take(4 * FIRST_WORDS).collect();
         let words = one_line(&start).chars().take(FIRST_WORDS).collect();
         Ok(Self { words, prompt, answer })
+    }
+}
+
+impl Content {
+    /// Puts the text where it can be searched.
+    pub fn insert(&self, db: &Connection, run: &str) -> Result<()> {
+        if self.prompt.is_empty() && self.answer.is_empty() {
+            return Ok(());
+        }
+        db.execute(
+            "INSERT INTO content (doc, run, prompt, answer) \
+             SELECT coalesce(max(doc), 0) + 1, $1, $2, $3 FROM content WHERE NOT EXISTS \
+               (SELECT 1 FROM content WHERE run = $1)",
+            params![run, self.prompt, self.answer],
+        )
+        .with_context(|| format!("cannot store what run '{run}' said"))?;
+        Ok(())
+    }
+
+    /// What is stored of a run.
+    pub fn load(db: &Connection, run: &str) -> Result<Option<Self>> {
+        db.query_row("SELECT prompt, answer FROM content WHERE run = $1", [run], |row| {
+            Ok(Self { words: String::new(), prompt: row.get(0)?, answer: row.get(1)? })
+        })
+        .optional()
+        .with_context(|| format!("cannot read what run '{run}' said"))
     }
 }
 
@@ -78,7 +105,7 @@ mod tests {
     fn first_words_are_one_line_without_secrets() {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("prompt"), "\n  explain\tthis: sk-abcdefghijklmnop0123\n").unwrap();
-        let content = Content::read(dir.path(), 100).unwrap();
+        let content = Content::read(dir.path(), 100, &Secrets::default()).unwrap();
         assert_eq!(content.words, "explain this: ***");
         assert_eq!(content.answer, "");
     }
@@ -88,7 +115,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("prompt"), "aé漢").unwrap();
         for (most, text) in [(1, "a"), (2, "a"), (3, "aé"), (4, "aé"), (6, "aé漢"), (9, "aé漢")] {
-            assert_eq!(Content::read(dir.path(), most).unwrap().prompt, text, "{most}");
+            assert_eq!(Content::read(dir.path(), most, &Secrets::default()).unwrap().prompt, text, "{most}");
         }
     }
 

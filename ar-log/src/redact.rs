@@ -2,6 +2,10 @@
 //!
 //! One pass without regular expressions: this runs in every call, and compiling patterns costs more than the whole store.
 
+use anyhow::Result;
+use ar_core::Failure;
+use regex::Regex;
+
 /// What stands in place of a secret.
 pub const MASK: &str = "***";
 
@@ -38,8 +42,44 @@ const PEM_END: &str = "-----END ";
 /// A secret in a text: its bytes from and to.
 type Span = (usize, usize);
 
-/// The text with [`MASK`] in place of each secret.
-pub fn redact(text: &str) -> String {
+/// What counts as a secret: keys of known shapes, and what the configuration adds.
+#[derive(Debug, Default)]
+pub struct Secrets(Vec<Regex>);
+
+impl Secrets {
+    /// Compiles the patterns of the configuration.
+    pub fn new(patterns: &[String]) -> Result<Self> {
+        let compile = |pattern: &String| {
+            Regex::new(pattern).map_err(|_| {
+                Failure::trouble(format!(
+                    "'log_secrets' has the pattern '{pattern}', which is no regular expression"
+                ))
+            })
+        };
+        Ok(Self(patterns.iter().map(compile).collect::<Result<_, _>>()?))
+    }
+
+    /// The text with [`MASK`] in place of each secret.
+    pub fn redact(&self, text: &str) -> String {
+        let mut clean = redact(text);
+        for pattern in &self.0 {
+            clean = pattern.replace_all(&clean, MASK).into_owned();
+        }
+        clean
+    }
+
+    /// The bytes at which secrets begin.
+    pub fn find(&self, text: &str) -> Vec<usize> {
+        let known = find(text).into_iter().map(|(from, _)| from);
+        let added = self.0.iter().flat_map(|pattern| pattern.find_iter(text).map(|found| found.start()));
+        let mut places: Vec<usize> = known.chain(added).collect();
+        places.sort_unstable();
+        places
+    }
+}
+
+/// The text without keys of known shapes.
+fn redact(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
     let mut rest = 0;
     for (from, to) in find(text) {
@@ -52,7 +92,7 @@ pub fn redact(text: &str) -> String {
 }
 
 /// Where the secrets of a text are, in order.
-pub fn find(text: &str) -> Vec<Span> {
+fn find(text: &str) -> Vec<Span> {
     let bytes = text.as_bytes();
     let mut spans = Vec::new();
     let mut at = 0;

@@ -1,17 +1,19 @@
 //! A run as its row keeps it: what is asked for by columns, the rest of its record packed.
 
-use crate::redact::redact;
+use crate::redact::Secrets;
 use anyhow::{Context, Result};
 use ar_core::record::{Diagnosis, Exec, Pick, ToolError, VERSION};
 use ar_core::state::host;
 use ar_core::{Record, Stamp, paths};
 use rusqlite::{Connection, Row, params};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::path::Path;
 
 /// A row of the table `run`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Run {
+    #[serde(rename = "run")]
     pub id: String,
     pub call: String,
     pub attempt: u32,
@@ -37,14 +39,17 @@ pub struct Run {
     pub payload_bytes: Option<i64>,
     pub session: Option<String>,
     pub prompt: Option<String>,
+    /// The candidates among which ar-pick chose, as JSON.
+    pub why: Option<String>,
     /// The record without what the columns say. [`Run::record`] puts it together again.
+    #[serde(skip)]
     pub packed: Option<String>,
 }
 
 /// The columns in the order of [`Run::from_row`].
 pub const COLUMNS: &str = "id, call_id, attempt, model, provider, account, status, host, picked_at, lease_until, \
     ended_at, elapsed_ms, code, verdict, class, detail, tags, input_tokens, output_tokens, cache_read_tokens, \
-    cache_write_tokens, cost_micros, payload_bytes, session, prompt, record";
+    cache_write_tokens, cost_micros, payload_bytes, session, prompt, why, record";
 
 impl Run {
     /// The row of a record that is stored at `now`. `code` is the status at the end of the pipe.
@@ -87,24 +92,26 @@ impl Run {
             payload_bytes: None,
             session: exec.and_then(|exec| exec.session),
             prompt: None,
+            why: None,
             packed: None,
         })
     }
 
-    /// Packs the record into the row.
-    pub fn pack(&mut self, record: &Record, state_file: &Path) {
+    /// Packs the record into the row, without secrets: an error may quote the key that was refused.
+    pub fn pack(&mut self, record: &Record, state_file: &Path, secrets: &Secrets) {
         let mut value = record.as_value();
         for (pointer, known) in self.known(state_file) {
             let (parent, name) = pointer.rsplit_once('/').unwrap_or(("", pointer));
             if let Some(Value::Object(parent)) = value.pointer_mut(parent)
                 && parent.get(name) == Some(&known)
             {
-                parent.remove(name);
+                // The order of the others stays.
+                parent.shift_remove(name);
             }
         }
         for section in ["pick", "exec", "diagnosis", "error"] {
             if let Some(section) = value.get_mut(section) {
-                clean(section);
+                clean(section, secrets);
             }
         }
         self.packed = Some(value.to_string());
@@ -193,7 +200,8 @@ impl Run {
             payload_bytes: row.get(22)?,
             session: row.get(23)?,
             prompt: row.get(24)?,
-            packed: row.get(25)?,
+            why: row.get(25)?,
+            packed: row.get(26)?,
         })
     }
 
@@ -203,7 +211,7 @@ impl Run {
         let stamp = |at: Option<Stamp>| at.map(|at| at.0);
         let written = db.prepare(&format!(
             "INSERT INTO run ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, \
-               $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26) \
+               $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27) \
              ON CONFLICT (id) DO UPDATE SET status = excluded.status, ended_at = excluded.ended_at, \
                elapsed_ms = excluded.elapsed_ms, code = excluded.code, verdict = excluded.verdict, \
                class = excluded.class, detail = excluded.detail, tags = excluded.tags, \
@@ -211,7 +219,7 @@ impl Run {
                cache_read_tokens = excluded.cache_read_tokens, cache_write_tokens = excluded.cache_write_tokens, \
                cost_micros = excluded.cost_micros, payload_bytes = excluded.payload_bytes, \
                session = excluded.session, prompt = excluded.prompt, record = excluded.record \
-             WHERE run.status NOT IN ('done', 'failed')"
+             WHERE run.status NOT IN ('done', 'failed') AND run.status <> excluded.status"
         ))?
         .execute(params![
             self.id,
@@ -239,6 +247,7 @@ impl Run {
             self.payload_bytes,
             self.session,
             self.prompt,
+            self.why,
             self.packed,
         ])
         .with_context(|| format!("cannot store run '{}'", self.id))?;
@@ -246,13 +255,15 @@ impl Run {
     }
 }
 
-/// Drops what is null, and masks secrets: an error may quote the key that was refused.
-fn clean(value: &mut Value) {
+/// Drops what is null, and masks secrets.
+fn clean(value: &mut Value, secrets: &Secrets) {
     match value {
-        Value::String(text) => *text = redact(text),
+        Value::String(text) => *text = secrets.redact(text),
         Value::Object(fields) => {
             fields.retain(|_, value| !value.is_null());
-            fields.values_mut().for_each(clean);
+            for value in fields.values_mut() {
+                clean(value, secrets);
+            }
         }
         _ => {}
     }
@@ -293,7 +304,7 @@ mod tests {
     fn a_record_survives_being_packed_and_takes_less_room() {
         let (record, state) = (record(), Path::new("/s/state.db"));
         let mut run = Run::of(&record, 1, Stamp(1_800_000_000_000)).unwrap();
-        run.pack(&record, state);
+        run.pack(&record, state, &Secrets::default());
         assert_eq!(run.record(state).unwrap().unwrap(), record.as_value());
         let (packed, whole) = (run.packed.unwrap().len(), record.to_line().unwrap().len());
         assert!(packed * 2 < whole, "{packed} of {whole}");
@@ -303,7 +314,7 @@ mod tests {
     fn a_directory_elsewhere_is_kept() {
         let record = record();
         let mut run = Run::of(&record, 1, Stamp(0)).unwrap();
-        run.pack(&record, Path::new("/other/state.db"));
+        run.pack(&record, Path::new("/other/state.db"), &Secrets::default());
         let unpacked = run.record(Path::new("/third/state.db")).unwrap().unwrap();
         assert_eq!(unpacked["dir"], format!("/s/runs/{RUN}"));
     }

@@ -2,6 +2,7 @@
 
 use crate::content::{Content, payload_bytes};
 use crate::cooldown::{self, Rest, Span};
+use crate::redact::Secrets;
 use crate::row::Run;
 use anyhow::{Context, Result};
 use ar_core::config::Cooldown;
@@ -11,37 +12,53 @@ use ar_core::{Record, Stamp, watch};
 use rusqlite::{Connection, OptionalExtension, params};
 use std::path::Path;
 
-/// How much of a prompt and of an answer is looked at: so much text nobody searches in, and a store has to be quick.
-const SEARCHED_BYTES: u64 = 65_536;
-
 /// How much of a run the history keeps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Keep {
     /// The row, and no more than counters and health need in it.
-    Nothing,
-    /// The beginnings of prompt and answer, too.
-    Content,
+    Counters,
+    /// Who, when, how long, what it cost and how it ended, but nothing that was said.
+    Facts,
+    /// So many bytes of prompt and answer, too, without these secrets.
+    All(u64, Secrets),
 }
 
-/// The row of a record, with what its directory holds.
-pub fn row(state_file: &Path, record: &Record, code: u8, now: Stamp, keep: Keep) -> Result<Run> {
+/// The row of a record and what was said, as far as either is kept.
+pub fn row(state_file: &Path, record: &Record, code: u8, now: Stamp, keep: &Keep) -> Result<(Run, Content)> {
     let mut row = Run::of(record, code, now)?;
-    if keep == Keep::Content {
-        row.pack(record, state_file);
-        if let Some(dir) = record.dir() {
-            row.prompt = Some(Content::read(&dir, SEARCHED_BYTES)?.words).filter(|words| !words.is_empty());
-            row.payload_bytes = i64::try_from(payload_bytes(&dir)?).ok();
+    let mut content = Content::default();
+    match keep {
+        Keep::Counters => {}
+        Keep::Facts => {
+            let mut facts = record.clone();
+            facts.forget_texts();
+            row.pack(&facts, state_file, &Secrets::default());
+        }
+        Keep::All(most, secrets) => {
+            row.pack(record, state_file, secrets);
+            if let Some(dir) = record.dir() {
+                content = Content::read(&dir, *most, secrets)?;
+                row.prompt = Some(content.words.clone()).filter(|words| !words.is_empty());
+                row.payload_bytes = i64::try_from(payload_bytes(&dir)?).ok();
+            }
         }
     }
-    Ok(row)
+    Ok((row, content))
 }
 
 /// Stores a run. One that is stored already stays as it is: a replayed record counts once.
-pub fn store(state: &mut State, record: &Record, row: &Run, now: Stamp, rules: &Cooldown) -> Result<()> {
+pub fn store(
+    state: &mut State,
+    record: &Record,
+    (row, content): &(Run, Content),
+    now: Stamp,
+    rules: &Cooldown,
+) -> Result<()> {
     state.write(|db| {
         if !row.insert(db)? {
             return Ok(());
         }
+        content.insert(db, &row.id)?;
         let pick: Option<Pick> = record.get("pick")?;
         if let (Some(pick), Some(diagnosis)) = (pick, record.get::<Diagnosis>("diagnosis")?) {
             match diagnosis.verdict {

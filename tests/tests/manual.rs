@@ -24,6 +24,7 @@ fn ar_config_describes_every_key_and_no_others() {
     let described = items(&page, "Ic");
     let mut keys = fields(&read("ar-core/src/config/template.rs"), "    pub ");
     keys.extend(fields(&struct_of(&read("ar-core/src/config/mod.rs"), "Config"), "    pub "));
+    keys.extend(fields(&struct_of(&read("ar-core/src/config/mod.rs"), "Hooks"), "    pub "));
     keys.extend(fields(&read("ar-core/src/config/account.rs"), "    pub "));
     keys.extend(fields(&read("ar-core/src/config/cooldown.rs"), "    pub "));
     keys.extend(fields(&struct_of(&read("ar-core/src/agent.rs"), "Agent"), "    pub "));

@@ -34,6 +34,43 @@ pub struct Config {
     pub cooldown: Cooldown,
     /// What is known of accounts, by name.
     pub accounts: BTreeMap<String, Account>,
+    /// How much of what was said the history keeps.
+    pub log_content: LogContent,
+    /// How many bytes of a prompt and of an answer can be searched, None for 64 KiB.
+    pub log_search_bytes: Option<u32>,
+    /// Runs older than so many days are removed.
+    pub log_keep_days: Option<u32>,
+    /// Beyond so many runs the oldest are removed.
+    pub log_keep_runs: Option<u64>,
+    /// Beyond so many bytes of files the oldest runs are removed.
+    pub log_keep_bytes: Option<u64>,
+    /// Regular expressions of secrets, besides those that are known.
+    pub log_secrets: Vec<String>,
+    /// What is run when a run is over.
+    pub hooks: Hooks,
+}
+
+/// How much of what was said the history keeps.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogContent {
+    /// The files of a run, and text to search.
+    #[default]
+    All,
+    /// Who, when, how long, what it cost and how it ended.
+    None,
+}
+
+/// Commands that are run when a run is over: a program and its arguments each, none for nothing.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Hooks {
+    /// After a run without a good answer.
+    pub on_failure: Vec<String>,
+    /// After a failure that lets the provider rest.
+    pub on_cooldown: Vec<String>,
+    /// After a run with a good answer.
+    pub on_success: Vec<String>,
 }
 
 impl Config {

@@ -5,6 +5,7 @@
 use ar_tests::{Home, Run};
 use serde_json::{Value, json};
 use std::fs;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 /// The time of the tests.
@@ -35,7 +36,7 @@ impl Past {
     /// A good run of provider `p`.
     pub fn new(home: &Home, n: u32) -> Self {
         let dir = home.state().with_file_name("runs").join(id(n));
-        fs::create_dir_all(&dir).unwrap();
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir).unwrap();
         let at = format!("2025-11-20T09:{:02}:00.000Z", n % 60);
         let record = json!({"v": 1, "run": id(n), "call": id(n), "attempt": 1, "model": "m", "dir": dir,
             "pick": {"provider": "p", "account": "a", "at": at, "lease_until": "2025-11-20T11:00:00.000Z",

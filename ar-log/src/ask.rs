@@ -1,0 +1,68 @@
+//! The verbs: from what was typed to what is done.
+
+use crate::cli::{Print, Select, Verb};
+use crate::paper::Paper;
+use crate::prune::Limits;
+use crate::redact::Secrets;
+use crate::select::Selection;
+use crate::{check, follow, hook, list, live, prune, search, show, stats, transfer, when};
+use anyhow::Result;
+use ar_core::config::Config;
+use ar_core::{Stamp, exit, paths};
+use std::path::Path;
+use std::process::ExitCode;
+
+/// Answers a verb.
+pub fn ask(verb: &Verb, state: &Path) -> Result<ExitCode> {
+    match verb {
+        Verb::List { select, print } => list::list(state, selection(select)?, &Paper::new(print)),
+        Verb::Show { run, raw, print } => show::show(state, run, *raw, &Paper::new(print)),
+        Verb::Last { raw, print } => show::show(state, "-1", *raw, &Paper::new(print)),
+        Verb::Live { print } => live::live(state, Stamp::now()?, &Paper::new(print)),
+        Verb::Follow { run: Some(run), .. } => follow::output(state, run),
+        Verb::Follow { run: None, select, print } => {
+            follow::follow(state, selection(select)?, &Paper::new(print))
+        }
+        Verb::Stats { by, select, print } => stats::stats(state, &selection(select)?, by, &Paper::new(print)),
+        Verb::Usage { select, print } => stats::usage(state, &selection(select)?, &Paper::new(print)),
+        Verb::Sessions { select, print } => stats::sessions(state, &selection(select)?, &Paper::new(print)),
+        Verb::Search { words, select, print } => {
+            search::search(state, words, &selection(select)?, &Paper::new(print))
+        }
+        Verb::Path { run } => show::path(state, run.as_deref()),
+        Verb::Export { select } => transfer::export(state, &selection(select)?),
+        Verb::Import { config } => transfer::import(state, &secrets(config.as_deref())?),
+        Verb::Backup { file } => transfer::backup(state, file),
+        Verb::Prune { older_than, keep, max_bytes, dry_run } => {
+            let now = Stamp::now()?;
+            let not_before = older_than.as_deref().map(|text| when::parse(text, now)).transpose()?;
+            prune::prune(state, Limits { not_before, runs: *keep, bytes: *max_bytes }, *dry_run)
+        }
+        Verb::Rm { runs } => prune::rm(state, runs),
+        Verb::Check { secrets: true, config, .. } => {
+            return check::secrets(state, &secrets(config.as_deref())?).map(yes_or_no);
+        }
+        Verb::Check { repair, .. } => return check::check(state, *repair, Stamp::now()?).map(yes_or_no),
+        Verb::Hook { name, command } => hook::keep(name, command, state, Stamp::now()?),
+    }
+    .map(|()| ExitCode::SUCCESS)
+}
+
+/// `ar log` without a verb.
+pub fn list(state: &Path, select: &Select, print: &Print) -> Result<ExitCode> {
+    list::list(state, selection(select)?, &Paper::new(print)).map(|()| ExitCode::SUCCESS)
+}
+
+fn selection(select: &Select) -> Result<Selection> {
+    Selection::new(select, Stamp::now()?)
+}
+
+/// What the configuration adds to the known shapes of secrets. One that cannot be read is an error here: whoever looks for
+/// secrets must not overlook one.
+fn secrets(config: Option<&Path>) -> Result<Secrets> {
+    Secrets::new(&Config::load(&paths::config_dir(config)?)?.log_secrets)
+}
+
+fn yes_or_no(yes: bool) -> ExitCode {
+    ExitCode::from(if yes { exit::OK } else { exit::NO })
+}

@@ -1,0 +1,160 @@
+//! Taking the history elsewhere: export, import, backup.
+
+use crate::content::Content;
+use crate::redact::Secrets;
+use crate::row::Run;
+use crate::select::Selection;
+use anyhow::{Context, Result, bail};
+use ar_core::state::State;
+use ar_core::{Failure, Record};
+use rusqlite::Connection;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::fs::{self, OpenOptions};
+use std::io::{BufRead, Write, stdin, stdout};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+/// How many runs are imported in one transaction, so that others get in between.
+const BATCH: usize = 500;
+/// A longer line is no run.
+const MAX_LINE_BYTES: u64 = 64 * 1024 * 1024;
+
+/// A line of an export: the row, the whole record, and the text that can be searched.
+#[derive(Serialize, Deserialize)]
+struct Line {
+    v: u64,
+    row: Run,
+    record: Option<Value>,
+    content: Option<Said>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Said {
+    prompt: String,
+    answer: String,
+}
+
+/// `ar log export`: the runs that are over, a line each, oldest first, with the text that can be searched.
+pub fn export(state_file: &Path, selection: &Selection) -> Result<()> {
+    let state = State::open(state_file)?;
+    let mut out = std::io::BufWriter::new(stdout().lock());
+    for run in selection.runs(state.db())?.iter().filter(|run| run.status != "picked") {
+        writeln!(out, "{}", exported(state.db(), run, state_file)?)
+            .context("cannot write to standard output")?;
+    }
+    out.flush().context("cannot write to standard output")
+}
+
+fn exported(db: &Connection, run: &Run, state_file: &Path) -> Result<String> {
+    let mut record = run.record(state_file)?;
+    // Where the files are is another matter on another machine.
+    if let Some(Value::Object(record)) = &mut record {
+        record.shift_remove("dir");
+    }
+    let content = Content::load(db, &run.id)?;
+    let content = content.map(|Content { prompt, answer, .. }| Said { prompt, answer });
+    Ok(serde_json::to_string(&Line { v: 1, row: run.clone(), record, content })?)
+}
+
+/// `ar log import`: adds the runs of an export that are not known yet.
+pub fn import(state_file: &Path, secrets: &Secrets) -> Result<()> {
+    let mut state = State::open(state_file)?;
+    let mut input = stdin().lock();
+    let (mut number, mut added, mut known) = (0_usize, 0_usize, 0_usize);
+    loop {
+        let mut batch = Vec::new();
+        let mut wrong = None;
+        while batch.len() < BATCH {
+            let mut line = Vec::new();
+            let read = std::io::Read::take(&mut input, MAX_LINE_BYTES).read_until(b'\n', &mut line);
+            if read.context("cannot read standard input")? == 0 {
+                break;
+            }
+            number += 1;
+            match parse(&line, state_file, secrets) {
+                Ok(run) => batch.push(run),
+                Err(error) => {
+                    wrong = Some(error);
+                    break;
+                }
+            }
+        }
+        let fresh = state.write(|db| insert(db, &batch))?;
+        added += fresh;
+        known += batch.len() - fresh;
+        if let Some(error) = wrong {
+            let failure = format!("line {number} of standard input is no run of an export: {error:#}");
+            let hint = format!(
+                "the {} runs before it are imported; importing again adds none of them twice",
+                number - 1
+            );
+            return Err(Failure::trouble(failure).hint(hint).into());
+        }
+        if batch.len() < BATCH {
+            break;
+        }
+    }
+    writeln!(stdout().lock(), "imported {added} runs, {known} were known")?;
+    state.close()
+}
+
+fn insert(db: &Connection, batch: &[(Run, Content)]) -> Result<usize> {
+    let mut added = 0;
+    for (run, content) in batch {
+        if run.insert(db)? {
+            content.insert(db, &run.id)?;
+            added += 1;
+        }
+    }
+    Ok(added)
+}
+
+fn parse(line: &[u8], state_file: &Path, secrets: &Secrets) -> Result<(Run, Content)> {
+    if !line.ends_with(b"\n") {
+        bail!("it is cut");
+    }
+    let Line { v, row: mut run, record, content } = serde_json::from_slice(line)?;
+    if v > 1 {
+        bail!("it has version {v}, and 1 is the highest known here");
+    }
+    if !["done", "failed", "lost"].contains(&run.status.as_str()) {
+        bail!("its status is '{}'", run.status);
+    }
+    if let Some(record) = record {
+        let record = Record::parse(&record.to_string())?;
+        if record.run() != run.id {
+            bail!("its record is that of another run");
+        }
+        run.pack(&record, state_file, secrets);
+    }
+    let content = content.map_or_else(Content::default, |said| Content {
+        words: String::new(),
+        prompt: secrets.redact(&said.prompt),
+        answer: secrets.redact(&said.answer),
+    });
+    Ok((run, content))
+}
+
+/// `ar log backup`: a copy of the database as it is at one moment, while others write.
+pub fn backup(state_file: &Path, to: &Path) -> Result<()> {
+    let state = State::open(state_file)?;
+    // SQLite writes into an empty file, and this one nobody else can read.
+    OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(to)
+        .with_context(|| format!("cannot create '{}'", to.display()))?;
+    let path = std::path::absolute(to)?;
+    let name = path.to_str().with_context(|| format!("'{}' is not UTF-8", to.display()))?;
+    let copied = state
+        .db()
+        .execute("VACUUM INTO $1", [name])
+        .with_context(|| format!("cannot write '{}'", to.display()));
+    if copied.is_err() {
+        // Half a backup helps nobody; the error is told either way.
+        let _ = fs::remove_file(to);
+    }
+    copied.map(|_| ())
+}

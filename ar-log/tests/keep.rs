@@ -1,0 +1,300 @@
+//! ar-log through its binary: what is kept, moved, removed and checked.
+
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+mod history;
+
+use ar_tests::{Home, Run, wait_until};
+use history::{NOW, Past, id};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+const CONFIG: &str = ".config/agent-runner/config.toml";
+
+fn log(home: &Home, args: &[&str]) -> Run {
+    history::log(home, args).env("AGENT_RUNNER_NOW", NOW)
+}
+
+fn past() -> Home {
+    let home = Home::new();
+    Past::new(&home, 1).prompt("why is the sky blue").answer("Rayleigh scattering of light\n").store(&home);
+    Past::new(&home, 2).prompt("how deep is the sea").fails("rate_limit").store(&home);
+    Past::new(&home, 3)
+        .prompt("sky and sea")
+        .answer("both are blue;\nthe sky by scattering, the sea by absorption\n")
+        .usage(7, 5, 0.25)
+        .store(&home);
+    home
+}
+
+fn runs(home: &Home) -> String {
+    let ids = home.query("SELECT id FROM run ORDER BY id");
+    let short = ids.iter().map(|id| id.trim_start_matches("01KAG1B").trim_start_matches('0').to_owned());
+    short.collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn words_are_found_in_prompts_and_answers_the_best_first() {
+    let home = past();
+    for (words, found) in [
+        (&["sky"][..], "1 3"),
+        (&["scattering"], "1 3"),
+        (&["blue", "sea"], "3"),
+        (&["sky by scattering"], "3"),
+        (&["by sky"], ""),
+        (&["absor*"], "3"),
+        (&["deep"], "2"),
+        (&["deep", "--verdict", "ok"], ""),
+        (&["NOT \" OR ("], ""),
+    ] {
+        let search = log(&home, &["search", "--cols", "run"]).any_stdout();
+        let output = words.iter().fold(search, Run::arg).check();
+        let mut ids: Vec<String> = String::from_utf8(output.stdout)
+            .unwrap()
+            .lines()
+            .map(|id| id.trim_start_matches("01KAG1B").trim_start_matches('0').to_owned())
+            .collect();
+        ids.sort();
+        assert_eq!(ids.join(" "), found, "{words:?}");
+    }
+    log(&home, &["search", "absorption", "--color", "always"])
+        .stdout(format!(
+            "2025-11-20 09:03:00  \x1b[2m{}\x1b[0m  m  p  \x1b[32mok\x1b[0m\n    \
+             both are blue; the sky by scattering, the sea by \x1b[1mabsorption\x1b[0m\n",
+            id(3)
+        ))
+        .check();
+}
+
+#[test]
+fn the_configuration_says_how_much_is_kept() {
+    let home = Home::new();
+    home.write(CONFIG, "log_search_bytes = 3\nlog_secrets = ['blue\\w*']\n");
+    Past::new(&home, 1).prompt("blueish sky").answer("sky\n").store(&home);
+    assert_eq!(home.query("SELECT prompt, answer FROM content"), ["blu|sky"]);
+    home.write(CONFIG, "log_secrets = ['blue\\w*']\n");
+    Past::new(&home, 2).prompt("blueish sky").store(&home);
+    assert_eq!(home.query("SELECT prompt FROM run WHERE id LIKE '%2'"), ["*** sky"]);
+    home.write(CONFIG, "log_content = 'none'\n");
+    let past = Past::new(&home, 3).prompt("private").usage(1, 2, 0.5).evidence("private").store(&home);
+    assert_eq!(home.query("SELECT prompt, input_tokens, verdict FROM run WHERE id LIKE '%3'"), ["|1|ok"]);
+    assert_eq!(home.query("SELECT count(*) FROM run WHERE record LIKE '%private%'"), ["0"]);
+    assert!(!past.dir().exists());
+}
+
+#[test]
+fn a_broken_configuration_loses_no_run_and_keeps_nothing_that_was_said() {
+    let home = Home::new();
+    home.write(CONFIG, "log_contents = 'none'\n");
+    let past = Past::new(&home, 1).prompt("private");
+    log(&home, &["--cat"])
+        .stdin(past.line())
+        .stdout("ok\n")
+        .stderr("ar-log: [HOME]/[..]/config.toml:1: unknown key 'log_contents'\nhint: did you mean 'log_content'?\n")
+        .check();
+    assert_eq!(home.query("SELECT status, prompt FROM run"), ["done|"]);
+}
+
+#[test]
+fn the_oldest_runs_are_removed_with_their_files() {
+    let home = past();
+    log(&home, &["prune", "--older-than", "2025-11-20 09:02", "--dry-run"])
+        .stdout("would remove 1 runs with 77 bytes of files\n")
+        .check();
+    assert_eq!(runs(&home), "1 2 3");
+    log(&home, &["prune", "--older-than", "2025-11-20 09:02"])
+        .stdout("removed 1 runs with 77 bytes of files\n")
+        .check();
+    assert_eq!(runs(&home), "2 3");
+    assert!(!home.state().with_file_name("runs").join(id(1)).exists());
+    log(&home, &["search", "Rayleigh"]).check();
+    log(&home, &["prune", "--keep", "1"]).any_stdout().check();
+    assert_eq!(runs(&home), "3");
+    assert_eq!(home.query("SELECT sum(runs) FROM tally"), ["1"]);
+    log(&home, &["prune", "--max-bytes", "1K"]).stdout("removed 0 runs with 0 bytes of files\n").check();
+    log(&home, &["prune", "--max-bytes", "10"]).any_stdout().check();
+    assert_eq!(runs(&home), "");
+    log(&home, &["check"]).stdout("0 runs, nothing is wrong\n").check();
+}
+
+#[test]
+fn retention_keeps_pace_with_storing() {
+    let home = Home::new();
+    home.write(CONFIG, "log_keep_days = 30\nlog_keep_runs = 4\n");
+    for n in 1..=40 {
+        Past::new(&home, n).store(&home);
+    }
+    let left: usize = home.query("SELECT count(*) FROM run")[0].parse().unwrap();
+    assert!((4..=12).contains(&left), "{left}");
+    let dirs = fs::read_dir(home.state().with_file_name("runs")).unwrap().count();
+    assert_eq!(dirs, left);
+    let later = Past::new(&home, 41);
+    history::log(&home, &[])
+        .env("AGENT_RUNNER_NOW", "2026-02-01T00:00:00Z")
+        .stdin(later.line())
+        .any_stdout()
+        .check();
+    assert_eq!(home.query("SELECT count(*) FROM run"), ["0"]);
+}
+
+#[test]
+fn runs_are_removed_by_name_unless_they_are_not_over() {
+    let home = past();
+    log(&home, &["rm", "-1", &id(1)]).check();
+    assert_eq!(runs(&home), "2");
+    home.query("UPDATE run SET status = 'picked'");
+    log(&home, &["rm", &id(2)])
+        .status(2)
+        .stderr(format!(
+            "ar-log: run '{}' is not over\nhint: a run that died is marked as lost by the next call\n",
+            id(2)
+        ))
+        .check();
+    assert_eq!(runs(&home), "2");
+}
+
+#[test]
+fn an_export_is_imported_once_and_comes_out_as_it_went_in() {
+    let (here, there) = (past(), Home::new());
+    let export = |home: &Home| String::from_utf8(log(home, &["export"]).any_stdout().check().stdout).unwrap();
+    let exported = export(&here);
+    log(&there, &["import"]).stdin(exported.clone()).stdout("imported 3 runs, 0 were known\n").check();
+    log(&there, &["import"]).stdin(exported.clone()).stdout("imported 0 runs, 3 were known\n").check();
+    assert_eq!(export(&there), exported);
+    log(&there, &["search", "absorption", "--cols", "prompt"]).stdout("sky and sea\n").check();
+    let sums = "SELECT * FROM tally ORDER BY outcome";
+    assert_eq!(there.query(sums), here.query(sums));
+    let some = log(&here, &["export", "--failed"]).any_stdout().check().stdout;
+    assert_eq!(String::from_utf8(some).unwrap().lines().count(), 1);
+}
+
+#[test]
+fn a_cut_import_keeps_what_was_whole() {
+    let (here, there) = (past(), Home::new());
+    let mut exported = log(&here, &["export"]).any_stdout().check().stdout;
+    exported.truncate(exported.len() - 20);
+    log(&there, &["import"])
+        .stdin(exported)
+        .status(2)
+        .stderr(
+            "ar-log: line 3 of standard input is no run of an export: it is cut\n\
+             hint: the 2 runs before it are imported; importing again adds none of them twice\n",
+        )
+        .check();
+    assert_eq!(runs(&there), "1 2");
+}
+
+#[test]
+fn a_backup_is_a_private_database_that_can_be_used() {
+    let home = past();
+    let copy = home.path("copy.db");
+    let copy = copy.to_str().unwrap();
+    log(&home, &["backup", copy]).check();
+    assert_eq!(fs::metadata(copy).unwrap().permissions().mode() & 0o777, 0o600);
+    log(&home, &["list", "--state", copy, "--cols", "code"]).stdout("0\n75\n0\n").check();
+    log(&home, &["backup", copy])
+        .status(2)
+        .stderr("ar-log: cannot create '[HOME]/copy.db': File exists (os error 17)\n")
+        .check();
+}
+
+#[test]
+fn check_finds_what_is_wrong_and_mends_what_can_be_mended() {
+    let home = past();
+    log(&home, &["check"]).stdout("3 runs, nothing is wrong\n").check();
+    let runs_dir = home.state().with_file_name("runs");
+    fs::remove_dir_all(runs_dir.join(id(1))).unwrap();
+    fs::set_permissions(runs_dir.join(id(3)), fs::Permissions::from_mode(0o755)).unwrap();
+    home.query("UPDATE tally SET runs = runs + 5 WHERE outcome = 'ok'");
+    // Two that nobody knows of: one with an answer, one without anything.
+    for (orphan, answer) in [(id(7), "an answer"), (id(8), "")] {
+        fs::create_dir(runs_dir.join(&orphan)).unwrap();
+        fs::set_permissions(runs_dir.join(&orphan), fs::Permissions::from_mode(0o700)).unwrap();
+        fs::write(runs_dir.join(&orphan).join("answer"), answer).unwrap();
+    }
+    let problems = |end: &str| {
+        format!(
+            "the sums by day do not fit the runs{end}\n\
+             run {}: its files are gone\n\
+             run {}: others can read its files{end}\n\
+             run {}: it has files and no row{end}\n\
+             run {}: it has files and no row{end}\n",
+            id(1),
+            id(3),
+            id(7),
+            id(8)
+        )
+    };
+    log(&home, &["check"]).status(1).stdout(format!("{}3 runs, problems: 5\n", problems(""))).check();
+    log(&home, &["check", "--repair"])
+        .status(1)
+        .stdout(format!("{}4 runs, problems: 5, repaired: 4\n", problems(": repaired")))
+        .check();
+    log(&home, &["show", &id(7), "--answer"]).stdout("an answer").check();
+    assert!(!runs_dir.join(id(8)).exists());
+    log(&home, &["check"])
+        .status(1)
+        .stdout(format!("run {}: its files are gone\n4 runs, problems: 1\n", id(1)))
+        .check();
+}
+
+#[test]
+fn check_says_where_secrets_are_and_not_what_they_are() {
+    let home = past();
+    let key = "sk-proj-abcdefghijklmnop0123456789";
+    Past::new(&home, 4).prompt(&format!("line one\nuse {key}\n")).store(&home);
+    log(&home, &["check", "--secrets"])
+        .stdout(format!(
+            "file: [HOME]/.local/state/agent-runner/runs/{}/prompt:2\nno secret of a known shape is in the database\n",
+            id(4)
+        ))
+        .check();
+    home.query(&format!("UPDATE run SET tags = '{{\"key\":\"{key}\"}}' WHERE id = '{}'", id(4)));
+    log(&home, &["check", "--secrets"])
+        .status(1)
+        .stdout(format!(
+            "database: table run, column tags, run {0}\n\
+             file: [HOME]/.local/state/agent-runner/runs/{0}/prompt:2\n",
+            id(4)
+        ))
+        .check();
+}
+
+#[test]
+fn hooks_are_told_of_a_run_and_hold_up_nobody() {
+    let home = Home::new();
+    home.command("told", "cat >>\"$HOME/$1\"; echo done >>\"$HOME/$1.done\"");
+    home.command("slow", "exec sleep 60");
+    home.write(
+        CONFIG,
+        "[hooks]\non_success = ['told', 'good']\non_failure = ['slow']\non_cooldown = ['told', 'rests']\n",
+    );
+    let good = Past::new(&home, 1).store(&home).line();
+    let bad = Past::new(&home, 2).fails("rate_limit").store(&home).line();
+    wait_until("both are told", || home.path("good.done").exists() && home.path("rests.done").exists());
+    assert_eq!(fs::read_to_string(home.path("good")).unwrap(), good);
+    assert_eq!(fs::read_to_string(home.path("rests")).unwrap(), bad);
+    for process in home.processes().iter().filter(|process| process.contains("sleep 60")) {
+        let pid = process.split(' ').next().unwrap().parse().unwrap();
+        rustix::process::kill_process(
+            rustix::process::Pid::from_raw(pid).unwrap(),
+            rustix::process::Signal::KILL,
+        )
+        .unwrap();
+    }
+}
+
+#[test]
+fn a_hook_that_fails_is_written_down() {
+    let home = Home::new();
+    home.command("bad", "exit 3");
+    home.write(CONFIG, "[hooks]\non_success = ['bad']\non_failure = ['missing']\n");
+    Past::new(&home, 1).store(&home);
+    let notes = home.state().with_file_name("hooks.log");
+    let text = || fs::read_to_string(&notes).unwrap_or_default();
+    wait_until("it is written down", || text().contains('\n'));
+    assert_eq!(text(), "2025-11-20T10:00:00.000Z on_success: 'bad' ended with exit status: 3\n");
+    Past::new(&home, 2).task(1).store(&home);
+    wait_until("the second is written down", || text().lines().count() == 2);
+    assert!(text().ends_with("on_failure: cannot start 'missing': No such file or directory (os error 2)\n"));
+}
