@@ -18,7 +18,7 @@ release = $(target)/release
 completions = $(release)/completions
 
 all:
-	$(CARGO) build --release --locked --workspace --bins
+	$(CARGO) build --release --locked $(TOOLS:%=-p %) -p ar-completions
 	$(release)/ar-completions $(completions)
 
 # The suite runs the tools, so all of them are built before any test.
@@ -51,8 +51,8 @@ check-clis:
 	$(CARGO) build --locked --workspace --bins
 	$(target)/debug/ar-check-clis $(AGENTS)
 
-bench:
-	$(CARGO) build --release --locked --workspace --bins
+bench: all
+	$(CARGO) build --release --locked -p ar-tests --bins
 	$(release)/ar-bench
 
 install: all
