@@ -442,7 +442,7 @@ fn a_run_that_passes_its_time_is_ended_with_its_group() {
 fn what_leaves_its_group_is_ended_with_the_run() {
     let world = World::new();
     world.provider(
-        "timeout = 1",
+        "timeout = 2",
         "trap '' TERM
          setsid sh -c 'trap \"\" TERM; echo $$ >>pids; while :; do sleep 1; done' &
          (setsid sh -c 'echo $$ >>pids; sleep 60 & kill -STOP $$' &) &
@@ -457,7 +457,7 @@ fn what_leaves_its_group_is_ended_with_the_run() {
 #[test]
 fn children_that_a_shell_left_to_us_are_none_of_our_business() {
     let world = World::new();
-    world.provider("timeout = 1", "setsid sh -c 'trap \"\" TERM; echo $$ >>ours; sleep 60' & sleep 60");
+    world.provider("timeout = 2", "setsid sh -c 'trap \"\" TERM; echo $$ >>ours; sleep 60' & sleep 60");
     world.file("record", world.record());
     let script =
         format!("sleep 60 & echo $! >pids; exec {} --record record hi", env!("CARGO_BIN_EXE_ar-exec"));
@@ -475,7 +475,7 @@ fn what_the_child_leaves_behind_does_not_hold_up_its_record() {
     let world = World::new();
     world.provider(
         "linger = '1s'",
-        "setsid sh -c 'trap \"\" TERM; echo $$ >>pids; sleep 60' & echo done; sleep 0.2",
+        "setsid sh -c 'trap \"\" TERM; echo $$ >>pids; sleep 60' & echo done; until test -s pids; do sleep 0.05; done",
     );
     let exec = world.run(&["hi"])["exec"].clone();
     assert_eq!((&exec["end"], &exec["exit_code"]), (&json!("exit"), &json!(0)));
@@ -513,9 +513,9 @@ fn more_output_than_the_limit_ends_the_run_and_is_kept() {
 #[test]
 fn silence_ends_a_run_and_output_on_either_stream_does_not() {
     let world = World::new();
-    world.provider("idle_timeout = 1", "for i in 1 2 3 4; do sleep 0.4; echo $i >&2; done; sleep 60");
+    world.provider("idle_timeout = 2", "for i in 1 2 3 4 5; do sleep 0.5; echo $i >&2; done; sleep 60");
     let exec = world.run(&["hi"])["exec"].clone();
-    assert_eq!((&exec["end"], &exec["stderr_bytes"]), (&json!("idle"), &json!(8)));
+    assert_eq!((&exec["end"], &exec["stderr_bytes"]), (&json!("idle"), &json!(10)));
 }
 
 #[test]
@@ -608,7 +608,7 @@ fn a_stream_that_is_opened_again_has_no_holes() {
 fn a_stopped_run_goes_on_and_its_clock_with_it() {
     let world = World::new();
     world.provider(
-        "timeout = 2",
+        "timeout = 4",
         "echo $$ >>pids; i=0; while [ $i -lt 10 ]; do sleep 0.1; i=$((i+1)); done; echo done",
     );
     world.file("record", world.record());
@@ -627,7 +627,7 @@ fn a_stopped_run_goes_on_and_its_clock_with_it() {
         std::thread::yield_now();
     }
     // Longer than the limit, which does not run meanwhile.
-    std::thread::sleep(std::time::Duration::from_millis(2500));
+    std::thread::sleep(std::time::Duration::from_millis(4500));
     send("-CONT");
     let output = child.wait_with_output().unwrap();
     let record: Value = serde_json::from_slice(&output.stdout).unwrap();
