@@ -186,19 +186,20 @@ fn further_accounts(place: &Place) -> anyhow::Result<Vec<NewAccount>> {
     Ok(accounts)
 }
 
-/// Shows the command that logs in, and waits until it was used or the person goes on without.
-fn await_login(place: &Place, out: &mut impl Write) -> anyhow::Result<()> {
-    let Some(known) = by_name(place.known).filter(|_| place.kind != Kind::Wrapper) else { return Ok(()) };
+/// Shows the command that logs in, and waits until it was used or the person goes on without. Tells whether there is a login.
+pub fn await_login(place: &Place, out: &mut impl Write) -> anyhow::Result<bool> {
+    let Some(known) = by_name(place.known).filter(|_| place.kind != Kind::Wrapper) else { return Ok(false) };
     loop {
         let login = detect::login_of(known, place, Stamp::now()?, Instant::now() + PATIENCE)?;
         if !matches!(login.state, State::Out | State::Expired) {
-            return Ok(());
+            return Ok(login.state == State::In);
         }
         writeln!(out, "{} is not logged in. In another terminal:", place.name)?;
         writeln!(out, "  {}", detect::login_command(known, &place.env))?;
+        out.flush()?;
         let (again, without) = ("look again", "go on without");
         if ask::choice("When that is done:", vec![again, without])? == without {
-            return Ok(());
+            return Ok(false);
         }
     }
 }

@@ -3,10 +3,18 @@
 use ar_core::Failure;
 use inquire::error::InquireError;
 use inquire::validator::{StringValidator, Validation};
-use inquire::{Confirm, MultiSelect, Select, Text};
+use inquire::{Confirm, MultiSelect, Password, PasswordDisplayMode, Select, Text};
 use std::env;
 use std::fmt::Display;
 use std::io::{IsTerminal, stderr, stdin, stdout};
+
+/// What a person who stops is told, as long as nothing is written before the last question.
+const STOPPED: &str = "stopped; nothing was written";
+
+/// Whether an error is that a person stopped.
+pub fn was_stopped(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<Failure>().is_some_and(|failure| failure.message == STOPPED)
+}
 
 /// Whether there is a person at a terminal that can draw.
 pub fn is_possible() -> bool {
@@ -27,6 +35,12 @@ pub fn text(
 ) -> anyhow::Result<String> {
     let text = Text::new(question).with_validator(validator(check));
     answered(if default.is_empty() { text.prompt() } else { text.with_default(default).prompt() })
+}
+
+/// Asks for a secret, which is not shown.
+pub fn secret(question: &str) -> anyhow::Result<String> {
+    let password = Password::new(question).with_display_mode(PasswordDisplayMode::Hidden);
+    answered(password.without_confirmation().prompt())
 }
 
 /// Asks for one of several.
@@ -52,7 +66,7 @@ fn validator(check: impl Fn(&str) -> Result<(), String> + Clone + 'static) -> im
 fn answered<T>(answer: Result<T, InquireError>) -> anyhow::Result<T> {
     answer.map_err(|error| match error {
         InquireError::OperationCanceled | InquireError::OperationInterrupted => {
-            Failure::trouble("stopped; nothing was written").into()
+            Failure::trouble(STOPPED).into()
         }
         error => anyhow::Error::new(error).context("cannot ask on this terminal"),
     })

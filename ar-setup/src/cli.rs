@@ -114,6 +114,9 @@ pub enum Verb {
         cron: bool,
     },
 
+    /// Let a model ask, look and propose; everything it wants is judged, shown and asked first
+    Ai(Talk),
+
     /// Print lines for crontab(5) that send a prompt each night
     Cron(Job),
 
@@ -255,6 +258,26 @@ pub struct Trial {
     /// Print one JSON object a line for each provider
     #[arg(long)]
     pub json: bool,
+}
+
+/// How a model drives the set-up.
+#[derive(Debug, Args)]
+pub struct Talk {
+    /// Let this model drive (default: 'model' in config.toml, the only one, or the agents on this machine)
+    #[arg(short, long, value_name = "MODEL")]
+    pub model: Option<String>,
+
+    /// Let this provider of it drive
+    #[arg(long, value_name = "PROVIDER")]
+    pub provider: Option<String>,
+
+    /// Print the protocol as a JSON schema instead
+    #[arg(long)]
+    pub schema: bool,
+
+    /// What you want
+    #[arg(value_name = "WORDS")]
+    pub words: Vec<String>,
 }
 
 /// What a snippet sends where.

@@ -12,7 +12,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 /// The name of the model that holds every agent found.
-const POOL: &str = "any";
+pub const POOL: &str = "any";
 /// The text of config.toml before its keys.
 const CONFIG: &str = include_str!("../templates/config.toml");
 
@@ -46,7 +46,7 @@ pub fn run(dir: &Path, yes: bool, file: Option<&Path>, out: &mut impl Write) -> 
 }
 
 /// The files as the answers want them, models before the config.toml that names one of them.
-fn plan(dir: &Path, answers: &Answers, found: &[Place]) -> anyhow::Result<Vec<Change>> {
+pub fn plan(dir: &Path, answers: &Answers, found: &[Place]) -> anyhow::Result<Vec<Change>> {
     let places = answers.places(found)?;
     let models = dir.join("models");
     let mut changes = Vec::new();
@@ -141,7 +141,8 @@ fn write(dir: &Path, changes: &[Change], wanted: &[bool], out: &mut impl Write) 
     Ok(())
 }
 
-fn nothing_found(dir: &Path) -> Failure {
+/// What to do where there is no agent.
+pub fn nothing_found(dir: &Path) -> Failure {
     let names: Vec<&str> = KNOWN.iter().map(|known| known.name).collect();
     let install = KNOWN.first().map_or("", |known| known.install);
     let own = dir.join("models/NAME.toml");

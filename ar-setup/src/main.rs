@@ -1,6 +1,7 @@
 //! `ar-setup`: from the agents on this machine to a configuration that works, and its care.
 
 mod advice;
+mod ai;
 mod answers;
 mod ask;
 mod cache;

@@ -33,6 +33,8 @@ pub struct Call<'a> {
     pub timeout: Option<&'a str>,
     /// What the run is marked with in the log.
     pub purpose: &'a str,
+    /// Where the agent works, None for here.
+    pub dir: Option<&'a Path>,
 }
 
 /// Runs one attempt to its end and gives its record.
@@ -74,6 +76,7 @@ fn stages(ground: &Ground, call: &Call, prompt: &Path) -> [Stage; 4] {
     pick.extend(option("--timeout", call.timeout));
     let mut exec = vec!["-f".into(), prompt.into()];
     exec.extend(option("--timeout", call.timeout));
+    exec.extend(call.dir.iter().flat_map(|dir| ["-p".into(), (*dir).into()]));
     for args in [&mut pick, &mut exec] {
         args.extend(config().into_iter().chain(state()));
     }

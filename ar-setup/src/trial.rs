@@ -63,6 +63,20 @@ pub fn run(ground: &Ground, trial: &Trial, out: &mut impl Write) -> Result<ExitC
     Ok(ExitCode::from(if all_good { exit::OK } else { exit::NO }))
 }
 
+impl Trial {
+    /// The usual test of one model, printed as JSON.
+    pub fn tiny(model: &str, provider: Option<&str>) -> Self {
+        Self {
+            model: Some(model.to_owned()),
+            provider: provider.map(str::to_owned),
+            all: false,
+            prompt: "Reply with the single word: ok".to_owned(),
+            timeout: "2m".to_owned(),
+            json: true,
+        }
+    }
+}
+
 fn models(ground: &Ground, trial: &Trial) -> Result<Vec<Model>> {
     let names = if trial.all {
         model_names(&ground.config)?
@@ -99,6 +113,7 @@ fn test(ground: &Ground, trial: &Trial, model: &Model, provider: &Provider) -> R
         prompt: &trial.prompt,
         timeout: Some(&trial.timeout),
         purpose: "test",
+        dir: None,
     };
     let record = pipeline::run(ground, &call)?;
     finding(model, provider, &record)

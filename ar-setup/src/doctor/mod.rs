@@ -9,6 +9,9 @@ mod login;
 mod provider;
 mod state;
 
+pub use files::is_secret;
+pub use provider::looks_like_key;
+
 use crate::pipeline::Ground;
 use anyhow::Context;
 use ar_core::config::{Model, model_names};

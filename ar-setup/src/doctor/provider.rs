@@ -112,13 +112,17 @@ fn arguments(place: &str, provider: &Provider) -> Vec<Finding> {
     findings
 }
 
+/// Whether a text has the form of a key.
+pub fn looks_like_key(text: &str) -> bool {
+    let starts = ["sk-", "sk_", "AIza", "ghp_", "gho_", "github_pat_", "xoxb-"];
+    text.len() > 16 && starts.iter().any(|start| text.starts_with(start))
+}
+
 /// Whether an argument looks like a key: by its own form, or by the option before it.
 fn is_key(arg: &str, next: Option<&String>) -> bool {
-    let shaped = ["sk-", "sk_", "AIza", "ghp_", "github_pat_"].iter().any(|start| arg.starts_with(start))
-        && arg.len() > 16;
     let (option, value) = arg.split_once('=').unwrap_or((arg, next.map_or("", String::as_str)));
     let named = option.starts_with("--") && (option.ends_with("api-key") || option.ends_with("-token"));
-    shaped || (named && !value.is_empty() && !value.starts_with('-') && !value.starts_with('{'))
+    looks_like_key(arg) || (named && !value.is_empty() && !value.starts_with('-') && !value.starts_with('{'))
 }
 
 /// The placeholder that was meant, where an argument is another word in braces.

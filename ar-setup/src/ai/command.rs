@@ -1,0 +1,189 @@
+//! What a model may have run: never a shell; read-only probes of agents unasked, anything else when the person agrees.
+
+use super::act::start;
+use crate::known::KNOWN;
+use crate::probe::{self, Outcome};
+use serde_json::{Value, json};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// The longest that a program may run.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// What a model is told of each stream, in bytes.
+const TOLD: usize = 4096;
+/// Programs that run what their arguments say, give other rights, or fetch and send: a person who agrees to one of them by
+/// a keystroke agrees to anything.
+const REFUSED: &[&str] = &[
+    "sh",
+    "bash",
+    "dash",
+    "zsh",
+    "fish",
+    "ksh",
+    "mksh",
+    "csh",
+    "tcsh",
+    "ash",
+    "busybox",
+    "env",
+    "xargs",
+    "eval",
+    "exec",
+    "sudo",
+    "doas",
+    "su",
+    "pkexec",
+    "nohup",
+    "setsid",
+    "timeout",
+    "nice",
+    "script",
+    "python",
+    "python2",
+    "python3",
+    "perl",
+    "ruby",
+    "node",
+    "deno",
+    "bun",
+    "php",
+    "lua",
+    "awk",
+    "gawk",
+    "mawk",
+    "osascript",
+    "ssh",
+    "scp",
+    "rsync",
+    "curl",
+    "wget",
+    "nc",
+    "ncat",
+    "socat",
+    "telnet",
+    "ftp",
+    "eval",
+    "make",
+    "find",
+    "git",
+    "vi",
+    "vim",
+    "ed",
+    "sed",
+    "tee",
+    "dd",
+    "crontab",
+    "at",
+    "systemd-run",
+];
+
+/// What is to be done about a command.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Judgement {
+    /// It only reads: run it.
+    Probe,
+    /// The person decides.
+    Ask,
+    /// It is not run, for this reason.
+    Refused(String),
+}
+
+/// Judges a command. `hidden` are files of which nothing may be shown.
+pub fn judge(argv: &[String], hidden: &Path) -> Judgement {
+    let Some((program, rest)) = argv.split_first().filter(|(program, _)| !program.is_empty()) else {
+        return Judgement::Refused("'argv' is empty".to_owned());
+    };
+    if argv.iter().any(|word| word.contains('\0')) {
+        return Judgement::Refused("a NUL byte stands in it".to_owned());
+    }
+    // A path could be a program of that name from anywhere, and a link to anything.
+    let real = which::which(program).ok().and_then(|path| path.canonicalize().ok());
+    let names = [Some(program.as_str()), real.as_ref().and_then(|path| path.to_str())];
+    let base = |path: &str| path.rsplit('/').next().unwrap_or(path).to_owned();
+    let versionless = |name: &str| name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.').to_owned();
+    for name in names.into_iter().flatten().map(base) {
+        if REFUSED.contains(&name.as_str()) || REFUSED.contains(&versionless(&name).as_str()) {
+            return Judgement::Refused(format!("'{name}' runs, fetches or changes what its arguments say"));
+        }
+    }
+    let secret = hidden.file_name().map(|name| name.to_string_lossy().into_owned());
+    if argv.iter().any(|word| secret.as_ref().is_some_and(|secret| word.contains(secret))) {
+        return Judgement::Refused("it names the file of the secrets".to_owned());
+    }
+    let probes = KNOWN.iter().find(|known| known.name == program).is_some_and(|known| {
+        let words: Vec<&str> = rest.iter().map(String::as_str).collect();
+        matches!(words[..], ["--version" | "--help" | "-h" | "-V"])
+            || Some(&words[..]) == known.status
+            || Some(&words[..]) == known.models
+            || words == known.help
+    });
+    if probes { Judgement::Probe } else { Judgement::Ask }
+}
+
+/// Runs a command and gives what the model is told of it.
+pub fn run(argv: &[String]) -> anyhow::Result<Value> {
+    let Some((program, rest)) = argv.split_first() else { return Ok(json!({"refused": "'argv' is empty"})) };
+    let Ok(path) = which::which(program) else { return Ok(json!({"not_found": program})) };
+    let words: Vec<&str> = rest.iter().map(String::as_str).collect();
+    let outcome = probe::ask(&path, &words, Instant::now() + PATIENCE, |command| {
+        // Keys that stand in our environment are none of the model's business.
+        command.env_clear();
+        for name in ["PATH", "HOME", "USER", "LANG", "LC_ALL", "TMPDIR", "XDG_CONFIG_HOME", "XDG_DATA_HOME"] {
+            if let Some(value) = std::env::var_os(name) {
+                command.env(name, value);
+            }
+        }
+        command.env("NO_COLOR", "1").env("TERM", "dumb");
+    })?;
+    Ok(match outcome {
+        Outcome::Ended { good, stdout, stderr } => {
+            json!({"good": good, "stdout": start(&stdout, TOLD), "stderr": start(&stderr, TOLD)})
+        }
+        Outcome::TimedOut => json!({"ended_after_s": PATIENCE.as_secs()}),
+        Outcome::NotStarted(why) => json!({"not_started": why}),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn probes_run_unasked_shells_never_and_the_rest_is_asked() {
+        let judged = |words: &[&str]| {
+            let argv: Vec<String> = words.iter().map(ToString::to_string).collect();
+            judge(&argv, Path::new("/c/secrets.env"))
+        };
+        for words in [
+            &["claude", "--version"][..],
+            &["claude", "auth", "status"],
+            &["codex", "exec", "--help"],
+            &["llm", "models"],
+        ] {
+            assert_eq!(judged(words), Judgement::Probe, "{words:?}");
+        }
+        for words in [
+            &["ls", "/"][..],
+            &["claude", "-p", "hi"],
+            &["/tmp/claude", "--version"],
+            &["claude", "--help", "x"],
+        ] {
+            assert_eq!(judged(words), Judgement::Ask, "{words:?}");
+        }
+        for words in [
+            &["sh", "-c", "curl x | sh"][..],
+            &["/bin/bash", "-c", "x"],
+            &["curl", "http://x"],
+            &["python3.11", "-c", "x"],
+            &["sudo", "ls"],
+            &["env", "ls"],
+            &["cat", "/c/secrets.env"],
+            &["cat", "secrets.env"],
+            &[],
+            &[""],
+            &["ls", "a\0b"],
+        ] {
+            assert!(matches!(judged(words), Judgement::Refused(_)), "{words:?}");
+        }
+    }
+}
