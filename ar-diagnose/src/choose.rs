@@ -86,7 +86,7 @@ fn before<'p>(page: &'p Page, hit: &Hit) -> &'p str {
 }
 
 fn announces(before: &str) -> bool {
-    const WORDS: [&str; 32] = [
+    const WORDS: [&str; 33] = [
         "error",
         "exception",
         "fail",
@@ -111,6 +111,7 @@ fn announces(before: &str) -> bool {
         "caused",
         "llm",
         "attempt",
+        "model",
         "not valid",
         "invalid",
         "429",

@@ -1,8 +1,4 @@
-//! Scores the rules on labelled texts: `score PATH…`, each a directory `CLI/CLASS/*.txt` or a file of JSON lines.
-//!
-//! A line has `text`, or `stdout` and `stderr`; `class` or `expected_class`; and perhaps `cli`, `exit_code`, and, with
-//! `delay_kind` "server", `retry_after_s` or `resets_at`. The times of a directory stand in its `times.toml`. All texts
-//! are judged at noon of June 1, 2026, in UTC.
+//! Judging labelled texts and counting what was right.
 
 use anyhow::{Context, Result};
 use ar_core::Stamp;
@@ -41,17 +37,17 @@ enum Time {
     Seconds(f64),
 }
 
-fn main() -> Result<()> {
-    let mut cases = Vec::new();
-    for path in std::env::args_os().skip(1).map(PathBuf::from) {
-        cases.extend(if path.is_dir() { directory(&path)? } else { lines(&path)? });
-    }
+/// Judges all texts of these directories and files.
+pub fn of(paths: impl Iterator<Item = PathBuf>) -> Result<Tally> {
     let now = Stamp::parse("2026-06-01T12:00:00Z")?;
     let mut tally = Tally::default();
-    for case in &cases {
-        tally.add(case, now);
+    for path in paths {
+        let cases = if path.is_dir() { directory(&path)? } else { lines(&path)? };
+        for case in &cases {
+            tally.add(case, now);
+        }
     }
-    tally.print(&mut io::stdout().lock()).context("cannot write to standard output")
+    Ok(tally)
 }
 
 fn directory(root: &Path) -> Result<Vec<Case>> {
@@ -132,10 +128,12 @@ fn lines(file: &Path) -> Result<Vec<Case>> {
         .collect()
 }
 
+/// What became of the texts.
 #[derive(Default)]
-struct Tally {
+pub struct Tally {
     said: BTreeMap<(String, &'static str), usize>,
-    wrong: Vec<String>,
+    /// Every class and every time that was wrong, one line each.
+    pub wrong: Vec<String>,
     told: usize,
     understood: usize,
     exact: (usize, usize),
@@ -180,10 +178,8 @@ impl Tally {
         self.said.iter().filter(|((want, got), _)| fits(want, got)).map(|(_, count)| count).sum()
     }
 
-    fn print(&self, out: &mut impl Write) -> io::Result<()> {
-        for line in &self.wrong {
-            writeln!(out, "{line}")?;
-        }
+    /// Prints the figures.
+    pub fn print(&self, out: &mut impl Write) -> io::Result<()> {
         let mut f1s = Vec::new();
         for class in CLASSES {
             let hit = self.count(|want, got| want == class && got == class);
