@@ -182,10 +182,13 @@ impl<'a> Call<'a> {
         let Some(last) = &self.last else { return Ok(Next::End(exit::WRAPPER)) };
         let hint = "--handoff lets the next provider go on from there, --hop=always lets it start over";
         exit::warn(NAME, &Failure::new(exit::LATER, format!("{}; {why}", last.sentence())).hint(hint));
-        if self.cli.json {
-            last.record.write(stdout().lock())?;
-        }
+        self.print_last(last)?;
         Ok(Next::End(exit::LATER))
+    }
+
+    /// Tells a program of a call that failed. A file that was asked for stays as it was.
+    fn print_last(&self, last: &Failed) -> Result<()> {
+        if self.cli.json && self.cli.output.is_none() { last.record.write(stdout().lock()) } else { Ok(()) }
     }
 
     /// Nobody could be picked: waits, tries those again that the network failed, or ends the call.
@@ -235,10 +238,9 @@ impl<'a> Call<'a> {
         };
         let hint = error.filter(|error| error.retry_at.is_some()).and_then(|error| error.hint.clone());
         exit::warn(NAME, &Failure { code: last.code, message, hint });
-        if self.cli.json {
-            last.record.write(stdout().lock())?;
-        }
-        Ok(Next::End(error.filter(|error| !error.excluded).map_or(last.code, |error| error.code)))
+        self.print_last(last)?;
+        // Where waiting helps, that is what the caller needs to know; else the last attempt has its own status.
+        Ok(Next::End(error.map(|error| error.code).filter(|code| *code == exit::LATER).unwrap_or(last.code)))
     }
 
     fn say(&self, message: &str) {

@@ -1,6 +1,6 @@
 //! From a verb to its tool: beside our own program first, then on PATH.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use ar_core::Failure;
 use ar_core::config::with_nearest;
 use std::collections::BTreeSet;
@@ -29,13 +29,18 @@ pub fn become_tool(verb: &OsStr, arguments: &[OsString]) -> Result<ExitCode> {
     // The tools word their help after this name, and ar-log knows by it that a person asks.
     let mut spoken = OsString::from("ar ");
     spoken.push(verb);
+    // As sh(1) does, what cannot be executed is passed over as long as there may be another.
+    let mut denied = None;
     for path in places(&program(verb)) {
         let error = Command::new(&path).arg0(&spoken).args(arguments).exec();
         if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) {
-            return Err(anyhow::Error::new(error).context(format!("cannot execute '{}'", path.display())));
+            denied.get_or_insert((path, error));
         }
     }
-    Err(unknown(verb).into())
+    match denied {
+        Some((path, error)) => Err(error).with_context(|| format!("cannot execute '{}'", path.display())),
+        None => Err(unknown(verb).into()),
+    }
 }
 
 /// The program of one of our own tools, to be spawned: beside us, or else by name on PATH.
@@ -79,7 +84,15 @@ pub fn known_verbs() -> BTreeSet<String> {
         .into_iter()
         .filter_map(|dir| fs::read_dir(dir).ok())
         .flatten()
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.strip_prefix("ar-").map(str::to_owned))
+        .filter_map(|entry| {
+            entry
+                .ok()
+                .filter(|entry| entry.path().is_file())?
+                .file_name()
+                .to_str()?
+                .strip_prefix("ar-")
+                .map(str::to_owned)
+        })
         .filter(|verb| !crate::binutils::means(OsStr::new(verb)));
     VERBS.into_iter().map(str::to_owned).chain(added).collect()
 }

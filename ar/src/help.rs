@@ -6,8 +6,7 @@ use ar_core::Failure;
 use std::env;
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write, stdout};
-use std::path::PathBuf;
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, Stdio};
 
 const OVERVIEW: &str = "\
 ar runs prompts through pools of command line agents
@@ -26,7 +25,10 @@ ar runs prompts through pools of command line agents
 
 /// Opens the manual page of a verb, or of `ar` itself; prints the help where there is no manual or nobody to page it.
 pub fn help(arguments: &[OsString]) -> Result<ExitCode> {
-    let verb = arguments.first().map(|verb| verb.to_string_lossy().into_owned());
+    let verb = arguments
+        .iter()
+        .find(|word| !word.as_encoded_bytes().starts_with(b"-"))
+        .map(|verb| verb.to_string_lossy().into_owned());
     let page = verb.as_ref().map_or("ar".to_owned(), |verb| format!("ar-{verb}"));
     if stdout().is_terminal() && open_manual(&page) {
         return Ok(ExitCode::SUCCESS);
@@ -53,15 +55,14 @@ pub fn version() -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Lets man(1) show a page, from where we are installed or from its own path.
+/// Lets man(1) show one of our pages, by its path: under its name alone, binutils' ar(1) would come.
 fn open_manual(page: &str) -> bool {
-    let beside = env::current_exe().ok().and_then(|own| Some(own.parent()?.parent()?.join("share/man")));
-    let mut manual_path: Vec<PathBuf> = beside.into_iter().collect();
-    match env::var_os("MANPATH") {
-        Some(path) => manual_path.extend(env::split_paths(&path)),
-        // An empty element stands for the system's own path.
-        None => manual_path.push(PathBuf::new()),
-    }
-    let Ok(manual_path) = env::join_paths(manual_path) else { return false };
-    Command::new("man").arg(page).env("MANPATH", manual_path).status().is_ok_and(|status| status.success())
+    let name = format!("man1/{page}.1");
+    let Some(prefix) = env::current_exe().ok().and_then(|own| Some(own.parent()?.parent()?.to_path_buf()))
+    else {
+        return false;
+    };
+    let file = prefix.join("share/man").join(name);
+    let man = || Command::new("man").arg("-l").arg(&file).stderr(Stdio::null()).status();
+    file.is_file() && man().is_ok_and(|status| status.success())
 }

@@ -2,10 +2,12 @@
 
 use crate::cli::Run;
 use anyhow::{Context, Result};
+use ar_core::Failure;
 use rustix::io::{FdFlags, fcntl_setfd};
 use std::fs::{self, File, OpenOptions, Permissions};
-use std::io::{IsTerminal, stdout};
+use std::io::{self, ErrorKind, IsTerminal, stdout};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -39,8 +41,12 @@ impl Output {
 
     fn to_file(path: &Path) -> Result<Self> {
         let cannot = || format!("cannot write '{}'", path.display());
-        // A symbolic link stays one, and the file that it leads to gets the answer.
-        let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        if path.as_os_str().as_bytes().ends_with(b"/") {
+            return Err(
+                Failure::trouble(format!("cannot write '{}': it is a directory", path.display())).into()
+            );
+        }
+        let target = target(path).with_context(cannot)?;
         let mode = match fs::metadata(&target) {
             Ok(there) if !there.is_file() => {
                 return OpenOptions::new().write(true).open(&target).map(Self::Device).with_context(cannot);
@@ -82,8 +88,21 @@ impl Output {
     /// Gives a finished file its name.
     pub fn finish(self) -> Result<()> {
         if let Self::File(file, target) = self {
-            file.persist(&target).with_context(|| format!("cannot write '{}'", target.display()))?;
+            file.persist(&target)
+                .map_err(|error| error.error)
+                .with_context(|| format!("cannot write '{}'", target.display()))?;
         }
         Ok(())
+    }
+}
+
+/// Where the answer goes: a symbolic link stays one, and the file that it leads to, there or not, gets the answer.
+fn target(path: &Path) -> io::Result<PathBuf> {
+    match fs::canonicalize(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(match fs::read_link(path) {
+            Ok(link) => path.parent().unwrap_or(Path::new("")).join(link),
+            Err(_) => path.to_owned(),
+        }),
+        found => found,
     }
 }

@@ -61,16 +61,8 @@ impl Prompt {
             return Ok(Self::File(file.to_owned()));
         }
         Self::spool(state_file, |spool| {
-            let mut last = LastByte { inner: spool, last: b'\n' };
-            io::copy(&mut File::open(file).with_context(cannot)?, &mut last).with_context(cannot)?;
-            let ends_a_line = last.last == b'\n';
-            if with_stdin {
-                if !ends_a_line {
-                    spool.write_all(b"\n").context("cannot keep the prompt")?;
-                }
-                copy_stdin(spool)?;
-            }
-            Ok(())
+            copy(&mut File::open(file).with_context(cannot)?, spool)?;
+            if with_stdin { copy_stdin(spool) } else { Ok(()) }
         })
     }
 
@@ -106,7 +98,11 @@ impl Prompt {
     pub fn is_empty(&self) -> Result<bool> {
         match self {
             Self::Spooled(spool) => Ok(spool.metadata().context("cannot keep the prompt")?.len() == 0),
-            Self::File(_) | Self::Words(_) => Ok(false),
+            Self::File(file) => {
+                let meta = fs::metadata(file);
+                Ok(meta.with_context(|| format!("cannot read the prompt '{}'", file.display()))?.len() == 0)
+            }
+            Self::Words(words) => Ok(words.iter().all(|word| word.is_empty())),
         }
     }
 
@@ -122,20 +118,32 @@ impl Prompt {
 
 /// What feeds the prompt of a hand-written pipeline, and ar-exec's arguments in it. Standard input is not read.
 pub fn in_shell(cli: &Run) -> (Option<String>, Vec<String>) {
-    let words: Vec<String> = cli.words.iter().map(|word| quote(word)).collect();
     let from_stdin = vec!["-f".to_owned(), "/dev/fd/3".to_owned()];
+    let words = |words: &[OsString]| words.iter().map(|word| quote(word)).collect::<Vec<_>>();
+    let joined = |words: &[OsString]| {
+        let words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
+        quote(OsStr::from_bytes(&words.join(&b' ')))
+    };
     match (&cli.file, cli.words.iter().position(|word| word == "-")) {
         (Some(file), _) if file == "-" => (Some(String::new()), from_stdin),
-        (Some(file), Some(_)) => (Some(format!("cat {} - | ", quote(file.as_os_str()))), from_stdin),
-        (Some(file), None) => (None, vec!["-f".to_owned(), quote(file.as_os_str())]),
-        (None, None) if words.is_empty() => (Some(String::new()), from_stdin),
-        (None, None) => (None, words),
+        (Some(file), Some(_)) => (Some(format!("cat -- {} - | ", quote(file.as_os_str()))), from_stdin),
+        (Some(file), None) => (None, vec![quote(&option("--file=", file.as_os_str()))]),
+        (None, None) if cli.words.is_empty() => (Some(String::new()), from_stdin),
+        (None, None) if cli.words.iter().any(|word| word.as_bytes().starts_with(b"-")) => {
+            (Some(format!("printf %s {} | ", joined(&cli.words))), from_stdin)
+        }
+        (None, None) => (None, words(&cli.words)),
         (None, Some(at)) => {
-            let line = |words: Option<&[String]>| match words {
-                Some(words @ [_, ..]) => format!("echo {}; ", words.join(" ")),
-                _ => String::new(),
+            let (before, after) =
+                (cli.words.get(..at).unwrap_or(&[]), cli.words.get(at + 1..).unwrap_or(&[]));
+            let before = if before.is_empty() {
+                String::new()
+            } else {
+                format!("printf '%s\\n' {}; ", joined(before))
             };
-            (Some(format!("{{ {}cat; {}}} | ", line(words.get(..at)), line(words.get(at + 1..)))), from_stdin)
+            let after =
+                if after.is_empty() { String::new() } else { format!("printf '\\n%s' {}; ", joined(after)) };
+            (Some(format!("{{ {before}cat; {after}}} | ")), from_stdin)
         }
     }
 }
@@ -176,24 +184,4 @@ fn write_words(spool: &mut File, words: &[OsString]) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Passes bytes on and remembers the last.
-struct LastByte<'a> {
-    inner: &'a mut File,
-    last: u8,
-}
-
-impl Write for LastByte<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.inner.write(bytes)?;
-        if let Some(last) = bytes.get(..written).and_then(|bytes| bytes.last()) {
-            self.last = *last;
-        }
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.inner.flush()
-    }
 }

@@ -9,6 +9,7 @@ use crate::prompt::Prompt;
 use crate::signals::Signals;
 use anyhow::{Context, Result};
 use ar_core::agent::Agent;
+use ar_core::clock::parse_duration;
 use ar_core::record::new_id;
 use ar_core::{Failure, Stamp, exit, paths};
 use clap::{CommandFactory, Parser};
@@ -50,29 +51,46 @@ fn run(cli: &Run) -> Result<u8> {
             .context("cannot write the pipeline")?;
         return Ok(exit::OK);
     }
-    let mut signals = Signals::catch()?;
+    check(cli)?;
+    // Until here a signal ends us as any program: reading the prompt may take as long as somebody types.
     let prompt = Prompt::resolve(cli, &paths::state_file(cli.state.as_deref())?)?;
     if cli.agent.is_none() && prompt.is_empty()? {
         let hint = "give words, --file FILE or standard input";
         return Err(Failure::new(exit::WRAPPER, "the prompt is empty").hint(hint).into());
     }
-    let mut call = Call::new(cli, model, prompt, Output::open(cli)?, new_id(Stamp::now()?)?)?;
-    let code = call.serve(&mut signals)?;
-    if code == exit::OK {
-        call.output.finish()?;
-    } else if let Some(signal) = signals.arrived() {
+    let output = Output::open(cli)?;
+    let mut signals = Signals::catch()?;
+    let mut call = Call::new(cli, model, prompt, output, new_id(Stamp::now()?)?)?;
+    let served = call.serve(&mut signals);
+    if let (Some(signal), false) = (signals.arrived(), matches!(served, Ok(exit::OK))) {
         // Dropping the output removes its unfinished file, which no destructor does once we die.
         drop(call);
         Signals::die(signal)?;
+    } else if matches!(served, Ok(exit::OK)) {
+        call.output.finish()?;
     }
-    Ok(code)
+    served
+}
+
+/// Refuses what a tool would refuse after a provider was reserved for it.
+fn check(cli: &Run) -> Result<()> {
+    for time in cli.timeout.iter().chain(&cli.idle_timeout) {
+        parse_duration(time)?;
+    }
+    if let Some(tag) = cli.tag.iter().find(|tag| tag.split_once('=').is_none_or(|(key, _)| key.is_empty())) {
+        return Err(Failure::trouble(format!("the tag '{tag}' is not KEY=VALUE")).into());
+    }
+    if let Some(dir) = cli.dir.as_ref().filter(|dir| !dir.is_dir()) {
+        return Err(Failure::trouble(format!("'{}' is not a directory", dir.display())).into());
+    }
+    Ok(())
 }
 
 /// The model that was asked for, by the command line or by the agent.
 fn model(cli: &Run) -> Result<Option<String>> {
-    match (&cli.model, &cli.agent) {
-        (Some(model), _) => Ok(Some(model.clone())),
-        (None, Some(agent)) => Ok(Agent::load(&paths::config_dir(cli.config.as_deref())?, agent)?.model),
-        (None, None) => Ok(None),
-    }
+    let agent = match &cli.agent {
+        Some(agent) => Some(Agent::load(&paths::config_dir(cli.config.as_deref())?, agent)?),
+        None => None,
+    };
+    Ok(cli.model.clone().or(agent.and_then(|agent| agent.model)))
 }

@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 pub struct Deadline(Option<Instant>);
 
 impl Deadline {
-    /// Reads `--deadline`, counted from now.
+    /// Reads `--deadline`, counted from now; 0 is none, as for all limits.
     pub fn new(time: Option<&str>) -> Result<Self> {
-        let length = time.map(parse_duration).transpose()?;
+        let length = time.map(parse_duration).transpose()?.filter(|length| !length.is_zero());
         // A deadline that no clock can show is none.
         Ok(Self(length.and_then(|length| Instant::now().checked_add(length))))
     }

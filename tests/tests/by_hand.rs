@@ -84,3 +84,75 @@ fn nothing_on_standard_input_is_an_error_of_its_own() {
         .stderr("ar-exec: no record on standard input\nhint: start the pipeline with 'ar-pick -m MODEL', see ar(7)\n")
         .check();
 }
+
+#[test]
+fn what_is_printed_gives_the_same_prompt() {
+    let home = Home::new();
+    home.command("echoing", "cat");
+    home.pool("pool", &["echoing"]);
+    home.write("plain", "no newline at the end");
+    home.write("-dash", "a name with a dash\n");
+    let calls = [
+        r"a\tb -",
+        r"'before  it' - 'after\n'",
+        "-- -v --foo",
+        "-f plain -",
+        "-f plain",
+        "-f=-dash -",
+        "--file=-dash",
+        "-f -",
+        "-n", // stands for nothing: without words the prompt is standard input
+    ];
+    for call in calls {
+        let call = if call == "-n" { "" } else { call };
+        let ours = home
+            .sh(&format!("cd \"$HOME\" && printf 'from stdin' | ar run -m pool {call}"))
+            .any_stdout()
+            .check();
+        let pipeline = home.sh(&format!("ar run -n -m pool {call}")).any_stdout().check().stdout;
+        let pipeline = String::from_utf8(pipeline).unwrap();
+        home.sh(&format!("cd \"$HOME\" && printf 'from stdin' | {}", grouped(&pipeline)))
+            .stdout(ours.stdout)
+            .check();
+    }
+}
+
+/// A pipeline that begins with what does not read standard input would take it away from what does.
+fn grouped(pipeline: &str) -> String {
+    format!("{{ {}; }}", pipeline.trim_end())
+}
+
+#[test]
+fn an_error_of_the_command_line_reserves_nobody() {
+    let home = Home::new();
+    home.command("good", "cat");
+    home.model("pool", "command = 'good'\nmax_parallel = 1\n");
+    for wrong in [
+        "--timeout=x",
+        "--idle-timeout=x",
+        "--deadline=x",
+        "--wait=x",
+        "--tag=novalue",
+        "-p nowhere",
+        "-a nobody",
+    ] {
+        home.sh(&format!("ar run -m pool {wrong} hi")).status(125).any_stderr().check();
+    }
+    home.ar(&["run", "-m", "pool", "hi"]).stdout("hi").check();
+    assert_eq!(home.query("SELECT count(*) FROM run"), ["1"]);
+}
+
+#[test]
+fn a_missing_command_has_the_same_status_in_both() {
+    for (body, status) in [(None, 127), (Some("echo 'Invalid API key' >&2; exit 1"), 69), (Some("true"), 1)] {
+        let home = Home::new();
+        if let Some(body) = body {
+            home.command("only", body);
+        }
+        home.pool("pool", &["only"]);
+        home.ar(&["run", "-q", "-m", "pool", "hi"]).status(status).any_stderr().check();
+        home.ar(&["pick", "-m", "pool", "--reset"]).check();
+        let by_hand = "ar-pick -m pool | ar-exec hi | ar-diagnose | ar-log --cat";
+        home.sh(by_hand).status(status).any_stderr().check();
+    }
+}
