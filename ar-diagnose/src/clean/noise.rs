@@ -111,11 +111,11 @@ impl State {
         }
         // A bullet has one space behind its dash, a changed line of a program hardly ever.
         let bytes = line.as_bytes();
-        matches!(first, Some(b'+'))
-            || (first == Some(b'-')
-                && bytes.get(1).is_some_and(|b| *b == b' ')
-                && bytes.get(2) == Some(&b' '))
-            || (first == Some(b'-') && line.ends_with(['{', ';', '(']))
+        let second = bytes.get(1).copied();
+        let is_code = second == Some(b' ') && bytes.get(2) == Some(&b' ')
+            || matches!(second, Some(b'\'' | b'"' | b'{' | b'}' | b'<' | b'(' | b'[' | b'\t'))
+            || line.ends_with(['{', ';', '(']);
+        first == Some(b'+') || (first == Some(b'-') && is_code)
     }
 }
 
