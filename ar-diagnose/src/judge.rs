@@ -155,8 +155,11 @@ fn at_success<'r>(page: Page, evidence: &Evidence, rules: &'r [Rule], now: Stamp
     }
     let judgement = decide(page, evidence, rules, now, None);
     let page = &judgement.page;
-    let is_the_answer =
-        judgement.winner.is_some_and(|hit| hit.rule.alone && hit.line == 0 && begins_its_line(page, &hit));
+    // Nobody but a CLI begins an answer so.
+    let is_named = ["api error", "[api error"].iter().any(|head| page.lower.starts_with(head));
+    let is_the_answer = judgement
+        .winner
+        .is_some_and(|hit| hit.line == 0 && (is_named || (hit.rule.alone && begins_its_line(page, &hit))));
     if is_the_answer { judgement } else { plain(good()) }
 }
 

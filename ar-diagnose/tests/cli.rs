@@ -75,6 +75,13 @@ fn a_good_answer_is_ok_even_when_it_speaks_of_limits() {
         None,
         None,
     );
+    is(
+        &Run::new(0, "429 Too Many Requests means that a client sent more than the server takes.\n", ""),
+        "ok",
+        None,
+        None,
+    );
+    is(&Run::new(0, "402 Payment Required is the status of an unpaid bill.\n", ""), "ok", None, None);
     let long = format!("You've hit your usage limit is what codex says.\n{}", "It goes on.\n".repeat(80));
     is(&Run::new(0, &long, ""), "ok", None, None);
 }
@@ -86,6 +93,22 @@ fn a_limit_at_exit_0_is_a_failure() {
     let diagnosis = run.diagnosis();
     assert_eq!(diagnosis["retry_at"], "2026-06-03T15:00:00.000Z");
     assert_eq!((&diagnosis["retry_from"], &diagnosis["scope"]), (&json!("server"), &json!("account")));
+}
+
+#[test]
+fn an_api_error_at_exit_0_is_a_failure() {
+    is(
+        &Run::new(0, "API Error: 500 Internal server error\n", ""),
+        "provider",
+        Some("rate_limit"),
+        Some("server_error"),
+    );
+    is(
+        &Run::new(0, "[API Error: 401 Unauthorized]\n", ""),
+        "provider",
+        Some("auth_expired"),
+        Some("invalid_key"),
+    );
 }
 
 #[test]

@@ -44,3 +44,13 @@ fn the_tables_are_the_files() {
     }
     assert_eq!(count, BUILT_IN.len());
 }
+
+#[test]
+fn the_manual_page_knows_every_detail() {
+    let page =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../man/ar-diagnose.1")).unwrap();
+    let words: Vec<&str> = page.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
+    let missing: Vec<&&str> =
+        ar_diagnose::source::DETAILS.iter().filter(|detail| !words.contains(detail)).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
