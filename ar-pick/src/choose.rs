@@ -80,9 +80,9 @@ pub enum Order {
 #[derive(Debug)]
 pub struct Pool {
     pub candidates: Vec<Candidate>,
-    pub levels: HashMap<u32, i64>,
     pub order: Order,
-    pub now: Stamp,
+    now: Stamp,
+    levels: HashMap<u32, i64>,
 }
 
 impl Candidate {
@@ -103,6 +103,12 @@ impl Candidate {
 }
 
 impl Pool {
+    /// The pool of these candidates, whose tiers had come as far as `stored` at the last pick.
+    pub fn new(candidates: Vec<Candidate>, stored: HashMap<u32, i64>, order: Order, now: Stamp) -> Self {
+        let levels = levels(&candidates, stored);
+        Self { candidates, order, now, levels }
+    }
+
     /// The candidate to take: the lowest tier with a usable one, and in it the first by the order.
     pub fn choose(&self) -> Option<&Candidate> {
         let usable = self.candidates.iter().filter(|candidate| candidate.usable());
@@ -144,16 +150,9 @@ impl Pool {
         candidate.pass.max(self.level(candidate.tier))
     }
 
-    /// The level of a tier: the pass of the least used provider in service, and never less than it was.
-    ///
-    /// Start-time fair queueing (Goyal, Vin and Cheng 1996) gives those that come back the virtual time of now, so that a
-    /// provider which rested for a day is not handed a day's work at once. One that only this caller leaves out keeps its
-    /// claim; one that failed of late does not hold the others back.
+    /// How far a tier has come.
     pub fn level(&self, tier: u32) -> i64 {
-        let counts = |c: &&Candidate| c.tier == tier && !c.shaky && c.in_service();
-        let least = self.candidates.iter().filter(counts).map(|c| c.pass).min();
-        let stored = self.levels.get(&tier).copied().unwrap_or(0);
-        least.map_or(stored, |least| least.max(stored))
+        self.levels.get(&tier).copied().unwrap_or(0)
     }
 
     /// The pass of a candidate after it was taken.
@@ -208,6 +207,24 @@ impl Pool {
     }
 }
 
+/// The level of each tier: the pass of the least used provider in service, and never less than it was.
+///
+/// Start-time fair queueing (Goyal, Vin and Cheng 1996) gives those that come back the virtual time of now, so that a
+/// provider which rested for a day is not handed a day's work at once. One that only this caller leaves out keeps its
+/// claim; one that failed of late does not hold the others back.
+fn levels(candidates: &[Candidate], stored: HashMap<u32, i64>) -> HashMap<u32, i64> {
+    let mut levels: HashMap<u32, i64> = HashMap::new();
+    for candidate in candidates.iter().filter(|candidate| !candidate.shaky && candidate.in_service()) {
+        let least = levels.entry(candidate.tier).or_insert(candidate.pass);
+        *least = candidate.pass.min(*least);
+    }
+    for (tier, level) in stored {
+        let least = levels.entry(tier).or_insert(level);
+        *least = level.max(*least);
+    }
+    levels
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -227,13 +244,13 @@ mod tests {
             standing: Standing::Ready,
         };
         let candidates = weights.iter().enumerate().map(candidate).collect();
-        Pool { candidates, levels: HashMap::new(), order: Order::RoundRobin, now: Stamp(0) }
+        Pool::new(candidates, HashMap::new(), Order::RoundRobin, Stamp(0))
     }
 
     fn draw(pool: &mut Pool) -> usize {
+        pool.levels = levels(&pool.candidates, std::mem::take(&mut pool.levels));
         let chosen = pool.choose().unwrap();
-        let (index, tier, pass) = (chosen.index, chosen.tier, pool.next_pass(chosen));
-        pool.levels.insert(tier, pool.level(tier));
+        let (index, pass) = (chosen.index, pool.next_pass(chosen));
         pool.candidates[index].pass = pass;
         pool.candidates[index].runs += 1;
         index

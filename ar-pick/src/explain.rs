@@ -13,7 +13,7 @@ use ar_core::state::State;
 use serde::Serialize;
 use std::io::Write;
 
-/// How many candidates are stored with a run. Of a longer list the one that was taken and the first ones remain.
+/// How many candidates are stored with a run, and the one that was taken.
 const STORED: usize = 16;
 
 /// What a pick of a model would do.
@@ -101,14 +101,14 @@ fn score(score: f64) -> String {
     if score.is_finite() { format!("{score:.2}") } else { "-".to_owned() }
 }
 
-/// The candidates as they are stored with the run of the one that is taken.
+/// The candidates as they are stored with the run of the one that is taken: the first ones, and that one.
 pub fn trace(pool: &Pool) -> Result<String> {
-    let mut lines = lines(pool);
-    if lines.len() > STORED {
-        let taken = lines.iter().position(|line| line.taken).unwrap_or(0);
-        lines.swap(taken, taken.min(STORED - 1));
-        lines.truncate(STORED);
-    }
+    let chosen = pool.choose();
+    let shown = |candidate: &&Candidate| {
+        candidate.index < STORED || chosen.is_some_and(|chosen| chosen.index == candidate.index)
+    };
+    let lines: Vec<Line> =
+        pool.candidates.iter().filter(shown).map(|candidate| line(pool, candidate, chosen)).collect();
     serde_json::to_string(&lines).context("cannot write down why a provider was taken")
 }
 

@@ -17,7 +17,7 @@ const PROBE_PAUSE: Duration = Duration::from_secs(5);
 /// The pool of a model as a pick at `request.now` would see it. `dead` are the runs that no longer count.
 pub fn read(db: &Connection, request: &Request, model: &Model, dead: &[String]) -> Result<Pool> {
     let mut counters = counters(db, &model.name)?;
-    let live = Live::read(db, dead)?;
+    let live = Live::read(db, &model.name, dead)?;
     let view = View {
         request,
         model,
@@ -31,12 +31,7 @@ pub fn read(db: &Connection, request: &Request, model: &Model, dead: &[String]) 
         candidates.push(view.candidate(index, provider, &counter, &live)?);
     }
     let runs = candidates.iter().map(|candidate| candidate.runs).sum();
-    Ok(Pool {
-        candidates,
-        levels: levels(db, &model.name)?,
-        order: request.order(model, runs),
-        now: request.now,
-    })
+    Ok(Pool::new(candidates, levels(db, &model.name)?, request.order(model, runs), request.now))
 }
 
 /// What bears on every provider of the pool.
@@ -57,7 +52,7 @@ impl View<'_> {
         live: &Live,
     ) -> Result<Candidate> {
         let Request { now, place, .. } = *self.request;
-        let in_flight = live.of_provider(&self.model.name, &provider.name);
+        let in_flight = live.of_provider(&provider.name);
         let late = place.config.cooldown.failed_of_late;
         Ok(Candidate {
             index,
@@ -114,6 +109,9 @@ impl View<'_> {
 
     /// The rest that lasts longest of those that bear on a provider: its account's, the model's in the account, its own.
     fn rest(&self, provider: &Provider) -> Result<Option<Standing>> {
+        if self.health.is_empty() {
+            return Ok(None);
+        }
         let mut worst: Option<(u8, Stamp, Standing)> = None;
         for scope in state::scopes(&self.model.name, &provider.name) {
             let Some(cooling) = self.health.get(&(provider.account.clone(), scope)) else { continue };
@@ -219,39 +217,37 @@ fn route(db: &Connection, model: &str, now: Stamp) -> Result<Option<String>> {
     Ok(route)
 }
 
-/// The runs that are alive: those that are picked and not over.
-struct Live(Vec<Run>);
-
-struct Run {
-    model: String,
-    provider: String,
-    account: String,
+/// How many runs are alive: those that are picked and not over.
+#[derive(Default)]
+struct Live {
+    by_provider: HashMap<String, i64>,
+    by_account: HashMap<String, i64>,
 }
 
 impl Live {
-    fn read(db: &Connection, dead: &[String]) -> Result<Self> {
+    fn read(db: &Connection, model: &str, dead: &[String]) -> Result<Self> {
         let dead: HashSet<&str> = dead.iter().map(String::as_str).collect();
         let mut select =
             db.prepare("SELECT id, model, provider, account FROM run WHERE status = 'picked'")?;
         let mut rows = select.query([])?;
-        let mut live = Vec::new();
+        let mut live = Self::default();
         while let Some(row) = rows.next()? {
-            if !dead.contains(row.get_ref(0)?.as_str()?) {
-                live.push(Run { model: row.get(1)?, provider: row.get(2)?, account: row.get(3)? });
+            if dead.contains(row.get_ref(0)?.as_str()?) {
+                continue;
             }
+            if row.get_ref(1)?.as_str()? == model {
+                *live.by_provider.entry(row.get(2)?).or_default() += 1;
+            }
+            *live.by_account.entry(row.get(3)?).or_default() += 1;
         }
-        Ok(Self(live))
+        Ok(live)
     }
 
-    fn of_provider(&self, model: &str, provider: &str) -> i64 {
-        count(self.0.iter().filter(|run| run.model == model && run.provider == provider))
+    fn of_provider(&self, provider: &str) -> i64 {
+        self.by_provider.get(provider).copied().unwrap_or(0)
     }
 
     fn of_account(&self, account: &str) -> i64 {
-        count(self.0.iter().filter(|run| run.account == account))
+        self.by_account.get(account).copied().unwrap_or(0)
     }
-}
-
-fn count<'a>(runs: impl Iterator<Item = &'a Run>) -> i64 {
-    i64::try_from(runs.count()).unwrap_or(i64::MAX)
 }

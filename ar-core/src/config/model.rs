@@ -6,7 +6,7 @@ use super::{is_name, located, model_names, named_file, parse_toml, with_nearest}
 use crate::exit::Failure;
 use anyhow::Context;
 use serde::Deserialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -185,11 +185,12 @@ impl Model {
             None => vec![Spanned::new(0..0, Template::default())],
         };
         let mut providers: Vec<Provider> = Vec::with_capacity(written.len());
+        let mut names = HashSet::new();
         for template in written {
             let at = template.span().start;
             let provider = provider(template.into_inner(), &top)
                 .map_err(|(offset, message)| located(&file, text, offset.unwrap_or(at), &message))?;
-            if providers.iter().any(|other| other.name == provider.name) {
+            if !names.insert(provider.name.clone()) {
                 let message = format!("two providers are called '{}'", provider.name);
                 return Err(located(&file, text, at, &message).hint("give each its own 'name'").into());
             }
