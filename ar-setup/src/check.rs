@@ -100,7 +100,7 @@ fn misnamed(file: &Path) -> Failure {
 }
 
 /// The files of a directory with that extension, sorted.
-fn files(dir: &Path, extension: &str) -> anyhow::Result<Vec<PathBuf>> {
+pub fn files(dir: &Path, extension: &str) -> anyhow::Result<Vec<PathBuf>> {
     let cannot = || format!("cannot read '{}'", dir.display());
     let entries = match fs::read_dir(dir) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),

@@ -114,6 +114,17 @@ pub enum Verb {
         cron: bool,
     },
 
+    /// Carry over models, agents, Claude Code's agents and llm's aliases from a directory
+    Import {
+        /// Print the changes and make none
+        #[arg(short = 'n', long)]
+        dry_run: bool,
+
+        /// The directory
+        #[arg(value_name = "DIR")]
+        dir: PathBuf,
+    },
+
     /// Let a model ask, look and propose; everything it wants is judged, shown and asked first
     Ai(Talk),
 

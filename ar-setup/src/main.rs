@@ -17,6 +17,7 @@ mod doctor;
 mod document;
 mod edit;
 mod file;
+mod import;
 mod init;
 mod interview;
 mod known;

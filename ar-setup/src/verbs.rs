@@ -3,7 +3,7 @@
 use crate::cli::{Cli, Verb};
 use crate::doctor::{self, Orders};
 use crate::pipeline::Ground;
-use crate::{ai, check, detect, edit, init, names, path, snippet, trial};
+use crate::{ai, check, detect, edit, import, init, names, path, snippet, trial};
 use ar_core::paths;
 use std::io;
 use std::process::ExitCode;
@@ -29,6 +29,7 @@ pub fn carry_out(cli: Cli) -> anyhow::Result<ExitCode> {
         }
         Verb::Test(trial) => trial::run(&ground()?, &trial, &mut out),
         Verb::Doctor { json, fix, cron } => doctor::run(&ground()?, Orders { json, fix, cron }, &mut out),
+        Verb::Import { dry_run, dir: from } => import::run(&dir, &from, dry_run, &mut out),
         Verb::Ai(talk) => ai::run(&ground()?, &talk, &mut out),
         Verb::Cron(job) => snippet::cron(&ground()?, &job, &mut out),
         Verb::Systemd { job, unit } => snippet::systemd(&ground()?, &job, unit, &mut out),
