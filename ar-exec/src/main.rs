@@ -19,6 +19,7 @@ mod redact;
 mod report;
 mod request;
 mod run_dir;
+mod serve;
 mod signals;
 mod strip;
 mod tee;
@@ -26,13 +27,11 @@ mod template;
 mod terminal;
 mod watch;
 
-use ar_core::record::{self, ToolError};
-use ar_core::{Failure, Record, Stamp, exit};
+use ar_core::exit;
 use clap::Parser;
 use cli::Cli;
 use request::Request;
 use signals::Signals;
-use std::io;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -40,48 +39,21 @@ fn main() -> ExitCode {
 }
 
 fn run() -> anyhow::Result<ExitCode> {
-    let mut request = Request::new(Cli::parse())?;
+    let cli = Cli::parse();
     let signals = Signals::catch()?;
+    let records = request::records(&cli)?;
+    let mut request = Request::new(cli);
     let mut code = exit::OK;
-    for record in request.records()? {
+    for record in records {
         match record {
-            Ok(record) => code = code.max(serve(&mut request, record, &signals)?),
-            Err(error) => return Ok(refuse(fresh()?, &error)?.into()),
+            Ok(record) => code = code.max(serve::run(&mut request, record, &signals)?),
+            Err(error) => {
+                return Ok(serve::refuse(serve::fresh()?, request.as_ref().err().unwrap_or(&error))?.into());
+            }
         }
         if signals.was_told_to_end() {
             break;
         }
     }
     Ok(code.into())
-}
-
-/// Runs one record and prints it; one that carries an error is passed on untouched.
-fn serve(request: &mut Request, mut record: Record, signals: &Signals) -> anyhow::Result<u8> {
-    if !matches!(record.get::<ToolError>("error"), Ok(None)) {
-        record.write(io::stdout())?;
-        return Ok(exit::OK);
-    }
-    match request.run(&mut record, signals) {
-        Ok(rest) => {
-            let written = record.write(io::stdout());
-            rest.end(signals)?;
-            written.map(|()| exit::OK)
-        }
-        Err(error) => refuse(record, &error),
-    }
-}
-
-/// Lets our own trouble ride the pipe.
-fn refuse(mut record: Record, error: &anyhow::Error) -> anyhow::Result<u8> {
-    let failure = Failure::of(error);
-    record.set_error("ar-exec", &failure)?;
-    exit::warn("ar-exec", &failure);
-    record.write(io::stdout())?;
-    Ok(failure.code)
-}
-
-/// A record of our own making, where none came in.
-fn fresh() -> anyhow::Result<Record> {
-    let id = record::new_id(Stamp::now()?)?;
-    Ok(Record::new(&id, &id, 1))
 }

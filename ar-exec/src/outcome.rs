@@ -30,9 +30,9 @@ pub fn ended(plan: &Plan, started: Stamp, fate: &Fate, streams: &Streams) -> any
     })
 }
 
-/// The outcome of a child that could not be started.
-pub fn not_started(plan: &Plan, started: Stamp, error: ExecError) -> Exec {
-    Exec { error: Some(error), ..blank(plan, started) }
+/// The outcome of a child that could not be started, or was not wanted any more.
+pub fn not_started(plan: &Plan, started: Stamp, end: End, error: Option<ExecError>) -> Exec {
+    Exec { end, error, ..blank(plan, started) }
 }
 
 /// An error of the attempt to start the child.

@@ -10,6 +10,7 @@ use crate::plan::Plan;
 use crate::prompt::Prompt;
 use crate::report;
 use crate::run_dir::RunDir;
+use crate::serve;
 use crate::signals::Signals;
 use crate::tee::Tee;
 use crate::terminal::Terminal;
@@ -18,7 +19,7 @@ use anyhow::Context;
 use ar_core::agent::Agent;
 use ar_core::clock::parse_duration;
 use ar_core::config::Model;
-use ar_core::record::{self, Exec, Pick};
+use ar_core::record::{self, End, Exec, Pick};
 use ar_core::{Failure, Record, Stamp, paths};
 use std::ffi::OsString;
 use std::fs::File;
@@ -31,7 +32,6 @@ use std::time::Duration;
 pub struct Request {
     config: Option<PathBuf>,
     state: Option<PathBuf>,
-    record: Option<PathBuf>,
     command: Vec<OsString>,
     agent: Option<String>,
     prompt: Prompt,
@@ -75,29 +75,12 @@ impl Request {
         Ok(Self {
             config: cli.config,
             state: cli.state,
-            record: cli.record,
             command: cli.command,
             agent: cli.agent,
             prompt,
             tee: cli.tee.as_deref().map(Tee::open).transpose()?,
             overrides,
         })
-    }
-
-    /// The records to run: one of our own for a command, else those of the file or of standard input.
-    pub fn records(&self) -> anyhow::Result<Box<dyn Iterator<Item = anyhow::Result<Record>>>> {
-        if !self.command.is_empty() {
-            return Ok(Box::new(std::iter::once(crate::fresh())));
-        }
-        let input: Box<dyn BufRead> = match &self.record {
-            Some(file) => Box::new(BufReader::new(
-                File::open(file).with_context(|| format!("cannot open '{}'", file.display()))?,
-            )),
-            // Nobody types records: a terminal means that the pipeline before us is missing.
-            None if io::stdin().is_terminal() => Box::new(io::empty()),
-            None => Box::new(io::stdin().lock()),
-        };
-        Ok(Box::new(Records { input, seen: false }))
     }
 
     /// Runs one record's provider and adds `exec` to the record.
@@ -146,10 +129,13 @@ impl Request {
     ) -> anyhow::Result<(Exec, Option<Family>)> {
         let streams = child::Streams::create(dir)?;
         let started = Stamp::now()?;
+        if signals.was_told_to_end() {
+            return Ok((outcome::not_started(plan, started, End::Cancelled, None), None));
+        }
         let before = plan.watches_git.then(|| Moment::of(&plan.cwd)).flatten();
         let terminal = plan.resources.has_terminal.then(Terminal::open).transpose()?;
         let family = match child::start(plan, record, dir, &streams, terminal.as_ref()) {
-            Err(error) => return Ok((outcome::not_started(plan, started, error), None)),
+            Err(error) => return Ok((outcome::not_started(plan, started, End::Spawn, Some(error)), None)),
             Ok(family) => family,
         };
         let pump = terminal.map(|terminal| terminal.pump(streams.copy_stdout()?)).transpose()?;
@@ -196,6 +182,22 @@ impl Rest {
             None => Ok(()),
         }
     }
+}
+
+/// The records to run: one of our own for a command, else those of the file or of standard input.
+pub fn records(cli: &Cli) -> anyhow::Result<Box<dyn Iterator<Item = anyhow::Result<Record>>>> {
+    if !cli.command.is_empty() {
+        return Ok(Box::new(std::iter::once(serve::fresh())));
+    }
+    let input: Box<dyn BufRead> = match &cli.record {
+        Some(file) => Box::new(BufReader::new(
+            File::open(file).with_context(|| format!("cannot open '{}'", file.display()))?,
+        )),
+        // Nobody types records: a terminal means that the pipeline before us is missing.
+        None if io::stdin().is_terminal() => Box::new(io::empty()),
+        None => Box::new(io::stdin().lock()),
+    };
+    Ok(Box::new(Records { input, seen: false }))
 }
 
 /// The records of an input; one that holds none is an error.

@@ -6,7 +6,7 @@ use ar_core::record::new_id;
 use assert_cmd::Command;
 use serde_json::{Value, json};
 use std::fs::{self, File, Permissions};
-use std::io::Read;
+use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
@@ -92,7 +92,14 @@ impl World {
     }
 
     fn spawn(&self, args: &[&str]) -> std::process::Child {
+        let mut child = self.spawn_with_stdin(args);
+        drop(child.stdin.take());
+        child
+    }
+
+    fn spawn_with_stdin(&self, args: &[&str]) -> std::process::Child {
         std::process::Command::new(env!("CARGO_BIN_EXE_ar-exec"))
+            .stdin(std::process::Stdio::piped())
             .args(args)
             .env_clear()
             .envs(self.vars())
@@ -427,6 +434,47 @@ fn our_own_trouble_is_an_error_record() {
         assert_eq!(record["theirs"]["keep"], json!([1, 2.50]));
         assert!(String::from_utf8_lossy(&output.stderr).starts_with(&format!("ar-exec: {message}")));
     }
+}
+
+#[test]
+fn a_wrong_command_line_rides_the_pipe_with_the_record() {
+    let world = World::new();
+    world.provider("", "true");
+    let cases: [(&[&str], &str); 3] = [
+        (&["--timeout", "soon", "hi"], "the command line is wrong: cannot read 'soon' as a length of time"),
+        (&["--tee", "99", "hi"], "cannot write to file descriptor 99: Bad file descriptor (os error 9)"),
+        (&["-f", "/dev/fd/99"], "cannot read '/dev/fd/99': Bad file descriptor (os error 9)"),
+    ];
+    for (args, message) in cases {
+        for input in [world.record(), String::new()] {
+            let assert = world.exec(args).write_stdin(input.clone()).assert().code(2);
+            let record: Value = serde_json::from_slice(&assert.get_output().stdout).unwrap();
+            let said = record["error"]["message"].as_str().unwrap();
+            assert!(said.starts_with(message), "{said}");
+            assert_eq!(record["run"] == world.run.as_str(), !input.is_empty());
+        }
+    }
+}
+
+#[test]
+fn a_run_that_is_cancelled_before_its_start_does_not_start() {
+    let world = World::new();
+    world.provider("", "touch started");
+    let mut child = world.spawn_with_stdin(&["hi"]);
+    // It waits for its record, with its signals caught.
+    let caught = |status: String| {
+        let line = status.lines().find_map(|line| line.strip_prefix("SigCgt:\t").map(str::to_owned)).unwrap();
+        u64::from_str_radix(&line, 16).unwrap() & (1 << 14) != 0
+    };
+    while !caught(fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap()) {
+        std::thread::yield_now();
+    }
+    Command::new("kill").arg(child.id().to_string()).assert().success();
+    child.stdin.take().unwrap().write_all(world.record().as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let record: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&record["exec"]["end"], &record["exec"]["signal"]), (&json!("cancelled"), &Value::Null));
+    assert!(!world.path("started").exists());
 }
 
 #[test]
