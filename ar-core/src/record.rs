@@ -6,6 +6,7 @@ use anyhow::{Context, bail};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use std::ffi::OsStr;
 use std::io::{BufRead, Read, Write};
 use std::path::PathBuf;
 
@@ -18,7 +19,10 @@ const MAX_INPUT_BYTES: u64 = 65_536;
 
 /// A record: the tools' own objects, and every field that they do not know, in the order in which they came.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Record(Map<String, Value>);
+pub struct Record {
+    run: String,
+    fields: Map<String, Value>,
+}
 
 /// What ar-pick chose and why.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -289,12 +293,13 @@ impl Record {
         map.insert("run".into(), run.into());
         map.insert("call".into(), call.into());
         map.insert("attempt".into(), attempt.into());
-        Self(map)
+        Self { run: run.to_owned(), fields: map }
     }
 
     /// Reads one line.
     ///
-    /// A line that is no JSON object, has no `v` or a higher one than [`VERSION`], or names no run is an error.
+    /// A line that is no JSON object, has no `v` or a higher one than [`VERSION`], names no run, or a `dir` that does not
+    /// end in the run's id, is an error.
     pub fn parse(line: &str) -> anyhow::Result<Self> {
         let Value::Object(map) = serde_json::from_str(line)? else { bail!("it is not a JSON object") };
         match map.get("v").and_then(Value::as_u64) {
@@ -308,21 +313,25 @@ impl Record {
             }
             Some(_) => {}
         }
-        let record = Self(map);
-        if !record.text("run").is_some_and(is_id) {
+        let Some(run) = map.get("run").and_then(Value::as_str).filter(|run| is_id(run)) else {
             bail!("its 'run' is not a ULID");
+        };
+        let record = Self { run: run.to_owned(), fields: map };
+        // Whatever else a directory holds, a record must not get it overwritten, printed or removed.
+        if record.dir().is_some_and(|dir| dir.file_name() != Some(OsStr::new(record.run()))) {
+            bail!("its 'dir' is not the directory of run '{}'", record.run());
         }
         Ok(record)
     }
 
     /// The text in the top-level field `name`.
     pub fn text(&self, name: &str) -> Option<&str> {
-        self.0.get(name).and_then(Value::as_str)
+        self.fields.get(name).and_then(Value::as_str)
     }
 
     /// The run's id.
     pub fn run(&self) -> &str {
-        self.text("run").unwrap_or_else(|| unreachable!("new and parse both set it"))
+        &self.run
     }
 
     /// The call's id; a run that no call made is its own.
@@ -332,7 +341,7 @@ impl Record {
 
     /// Which attempt of its call this run is, counted from 1.
     pub fn attempt(&self) -> u32 {
-        self.0.get("attempt").and_then(Value::as_u64).and_then(|n| u32::try_from(n).ok()).unwrap_or(1)
+        self.fields.get("attempt").and_then(Value::as_u64).and_then(|n| u32::try_from(n).ok()).unwrap_or(1)
     }
 
     /// The run's directory.
@@ -342,7 +351,7 @@ impl Record {
 
     /// The object that a tool added, null and absent alike being none.
     pub fn get<T: DeserializeOwned>(&self, name: &str) -> anyhow::Result<Option<T>> {
-        match self.0.get(name) {
+        match self.fields.get(name) {
             None | Some(Value::Null) => Ok(None),
             Some(value) => {
                 let section =
@@ -355,7 +364,7 @@ impl Record {
     /// The field at a dotted path, `pick.provider`.
     pub fn at(&self, path: &str) -> Option<&Value> {
         let mut parts = path.split('.');
-        let first = self.0.get(parts.next()?)?;
+        let first = self.fields.get(parts.next()?)?;
         parts.try_fold(first, |value, part| value.get(part))
     }
 
@@ -363,23 +372,23 @@ impl Record {
     pub fn set(&mut self, name: &str, value: impl Serialize) -> anyhow::Result<()> {
         let value =
             serde_json::to_value(value).with_context(|| format!("cannot write the record's '{name}'"))?;
-        self.0.insert(name.to_owned(), value);
+        self.fields.insert(name.to_owned(), value);
         Ok(())
     }
 
     /// Removes a field.
     pub fn remove(&mut self, name: &str) {
-        self.0.remove(name);
+        self.fields.remove(name);
     }
 
     /// Removes what an agent said and is quoted here: evidence and messages of errors.
     pub fn forget_texts(&mut self) {
         for (section, text) in [("diagnosis", "evidence"), ("error", "message")] {
-            if let Some(Value::Object(section)) = self.0.get_mut(section) {
+            if let Some(Value::Object(section)) = self.fields.get_mut(section) {
                 section.remove(text);
             }
         }
-        if let Some(Value::Object(exec)) = self.0.get_mut("exec") {
+        if let Some(Value::Object(exec)) = self.fields.get_mut("exec") {
             exec.remove("error");
         }
     }
@@ -404,7 +413,7 @@ impl Record {
     /// Where it would be longer, the longest texts of our own objects are cut; fields that are not ours never are. What
     /// is still too long then is an error.
     pub fn to_line(&self) -> anyhow::Result<String> {
-        let mut map = self.0.clone();
+        let mut map = self.fields.clone();
         loop {
             let line = serde_json::to_string(&map).context("cannot write the record")?;
             if line.len() + 1 < MAX_BYTES {
@@ -445,7 +454,7 @@ impl Record {
 
     /// The whole record as a JSON value.
     pub fn as_value(&self) -> Value {
-        Value::Object(self.0.clone())
+        Value::Object(self.fields.clone())
     }
 }
 
@@ -551,6 +560,22 @@ mod tests {
         }
         let error = Record::parse(&format!(r#"{{"v":2,"run":"{RUN}"}}"#)).unwrap_err();
         assert!(error.to_string().contains("version 2"), "{error}");
+    }
+
+    #[test]
+    fn a_directory_that_is_not_the_runs_own_is_refused() {
+        for (dir, good) in [
+            (format!("/var/runs/{RUN}"), true),
+            (format!("/var/runs/{RUN}/"), true),
+            ("/home/me".to_owned(), false),
+            ("/".to_owned(), false),
+            (format!("/var/{RUN}/.."), false),
+            (format!("/var/x{RUN}"), false),
+            (String::new(), false),
+        ] {
+            let line = format!(r#"{{"v":1,"run":"{RUN}","dir":"{dir}"}}"#);
+            assert_eq!(Record::parse(&line).is_ok(), good, "{dir}");
+        }
     }
 
     #[test]

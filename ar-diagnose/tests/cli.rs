@@ -22,8 +22,9 @@ struct Run {
 impl Run {
     fn new(exit_code: i32, stdout: &str, stderr: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join(RUN)).unwrap();
         for (name, text) in [("stdout", stdout), ("stderr", stderr), ("answer", stdout)] {
-            std::fs::write(dir.path().join(name), text).unwrap();
+            std::fs::write(dir.path().join(RUN).join(name), text).unwrap();
         }
         let exec = json!({
             "argv0": "codex2", "started": "2026-06-01T11:59:00Z", "elapsed_ms": 5, "end": "exit",
@@ -33,7 +34,7 @@ impl Run {
     }
 
     fn record(&self) -> Value {
-        json!({"v": 1, "run": RUN, "call": RUN, "attempt": 1, "dir": self.dir.path(), "exec": self.exec, "theirs": [1]})
+        json!({"v": 1, "run": RUN, "call": RUN, "attempt": 1, "dir": self.dir.path().join(RUN), "exec": self.exec, "theirs": [1]})
     }
 
     fn diagnosis(&self) -> Value {
@@ -249,7 +250,7 @@ fn a_hostile_text_only_gets_the_class_that_it_deserves() {
 fn a_missing_run_directory_is_read_as_silence() {
     let mut run = Run::new(1, "", "");
     run.exec["argv0"] = json!("x");
-    std::fs::remove_file(Path::new(run.dir.path()).join("stderr")).unwrap();
+    std::fs::remove_file(Path::new(run.dir.path()).join(RUN).join("stderr")).unwrap();
     is(&run, "task", Some("unknown"), None);
 }
 
