@@ -7,7 +7,7 @@ use ar_core::state::host;
 use rusqlite::{Connection, params};
 use rustix::fs::{FlockOperation, flock};
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::time::Duration;
 
@@ -19,8 +19,8 @@ const STARTING: Duration = Duration::from_secs(30);
 
 const LEASES: &str = "SELECT id, picked_at, lease_until, host FROM run WHERE status = 'picked'";
 
-/// The reserved runs of this host whose ar-exec is gone, and those of any host whose lease is over. What such a run has
-/// left behind on this host is killed.
+/// The reserved runs of this host whose ar-exec is gone, and those of any host whose lease is over. What a run has left
+/// behind on this host is killed where its lock shows that its ar-exec is dead, and for no other reason.
 ///
 /// A run that is taken for dead too early costs nothing: ar-log stores over the mark.
 pub fn dead_runs(db: &Connection, runs: &Path, now: Stamp) -> Result<Vec<String>> {
@@ -34,17 +34,18 @@ pub fn dead_runs(db: &Connection, runs: &Path, now: Stamp) -> Result<Vec<String>
         let is_here = row.get::<_, String>(3)? == here;
         let gone = match life(&runs.join(&id)) {
             _ if !is_here => now >= lease_until,
-            Life::Running => false,
-            Life::Storing => now >= lease_until,
-            Life::Over => true,
-            // A pick in the future was made before the clock was set back.
+            // Whatever the clock says: it may have been set, and this lasts a moment only.
+            Life::Running | Life::Storing => false,
+            Life::Over => {
+                // Where processes cannot be listed, a pick is still a pick.
+                let _ = processes::kill_remains(&id);
+                true
+            }
+            // A pick in the future was made before the clock was set back. Nothing is killed: an ar-exec that never was has
+            // left nothing behind, and one that was may live where its directory is not.
             Life::NotStarted => now.since(picked_at) > STARTING || picked_at.since(now) > STARTING,
         };
         if gone {
-            if is_here {
-                // Where processes cannot be listed, a pick is still a pick.
-                let _ = processes::kill_remains(&id);
-            }
             dead.push(id);
         }
     }
@@ -77,16 +78,24 @@ enum Life {
 /// ar-exec that is just starting could not take it.
 fn life(dir: &Path) -> Life {
     match touched_lately(dir) {
-        Err(_) => return Life::NotStarted,
+        Err(error) => return without(&error),
         Ok(true) => return Life::Storing,
         Ok(false) => {}
     }
-    let Ok(lock) = File::open(dir.join("lock")) else { return Life::NotStarted };
+    let lock = match File::open(dir.join("lock")) {
+        Err(error) => return without(&error),
+        Ok(lock) => lock,
+    };
     match flock(&lock, FlockOperation::NonBlockingLockShared) {
         Ok(()) => Life::Over,
         // A lock that cannot be asked is as good as held.
         Err(_) => Life::Running,
     }
+}
+
+/// A directory or lock that is not there was not made yet; one that cannot be looked at may well be a live run's.
+fn without(error: &io::Error) -> Life {
+    if error.kind() == ErrorKind::NotFound { Life::NotStarted } else { Life::Running }
 }
 
 fn touched_lately(dir: &Path) -> io::Result<bool> {
@@ -99,6 +108,52 @@ fn touched_lately(dir: &Path) -> io::Result<bool> {
 mod tests {
     use super::*;
     use ar_core::state::State;
+    use std::os::unix::fs::symlink;
+    use std::time::SystemTime;
+
+    #[test]
+    fn only_a_free_lock_or_a_missing_directory_tells_that_nobody_lives() {
+        let dir = tempfile::tempdir().unwrap();
+        let make = |name: &str| {
+            let run = dir.path().join(name);
+            fs::create_dir(&run).unwrap();
+            let lock = File::create(run.join("lock")).unwrap();
+            let long_ago = SystemTime::now() - STORING * 60;
+            File::open(&run).unwrap().set_modified(long_ago).unwrap();
+            (run, lock)
+        };
+        assert!(matches!(life(&dir.path().join("none")), Life::NotStarted));
+        let (over, _) = make("over");
+        assert!(matches!(life(&over), Life::Over));
+        let (running, lock) = make("running");
+        lock.lock().unwrap();
+        assert!(matches!(life(&running), Life::Running));
+        // A directory that cannot be looked at, here for want of an end, says nothing of its run.
+        let odd = dir.path().join("odd");
+        symlink("odd", &odd).unwrap();
+        assert!(matches!(life(&odd), Life::Running));
+    }
+
+    #[test]
+    fn a_clock_past_the_lease_lets_a_run_live_that_has_just_started() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = State::open(&dir.path().join("state.db")).unwrap();
+        let runs = dir.path().join("runs");
+        for id in ["started", "waiting"] {
+            state
+                .db()
+                .execute(
+                    "INSERT INTO run (id, call_id, attempt, model, status, picked_at, lease_until, host) \
+                     VALUES ($1, $1, 1, 'm', 'picked', 0, 1, $2)",
+                    params![id, host()],
+                )
+                .unwrap();
+        }
+        fs::create_dir_all(runs.join("started")).unwrap();
+        let lock = File::create(runs.join("started/lock")).unwrap();
+        lock.lock().unwrap();
+        assert_eq!(dead_runs(state.db(), &runs, Stamp(1 << 40)).unwrap(), ["waiting"]);
+    }
 
     #[test]
     fn leases_are_found_without_reading_the_history() {
