@@ -2,10 +2,10 @@
 
 use anyhow::{Context, Result};
 use ar_core::record::{Diagnosis, End, Exec};
-use ar_core::{Failure, Record, exit};
+use ar_core::{Failure, Record, exit, paths};
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write, stderr, stdout};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// How much of a failed run's output is shown where its standard error is empty.
 const TAIL_BYTES: u64 = 4096;
@@ -30,7 +30,7 @@ pub fn print_failure(tool: &str, record: &Record) -> Result<()> {
     if exec.end == End::Spawn {
         return Ok(());
     }
-    let mut err = stderr().lock();
+    let mut err = Told(stderr().lock());
     if exec.stderr_bytes > 0 {
         let (path, mut file) = open(record, "stderr")?;
         io::copy(&mut file, &mut err).with_context(|| format!("cannot copy '{}'", path.display()))?;
@@ -41,6 +41,21 @@ pub fn print_failure(tool: &str, record: &Record) -> Result<()> {
             .with_context(|| format!("cannot copy '{}'", path.display()))?;
     }
     Ok(())
+}
+
+/// A stream for people. Where it cannot be written to there is nobody left to tell, and the status stays the child's.
+struct Told<W>(W);
+
+impl<W: Write> Write for Told<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        // See above.
+        let _ = self.0.write_all(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// `codex1: rate_limit (throttle): the line that decided`.
@@ -108,12 +123,23 @@ fn is_start_of_character(bytes: &[u8]) -> bool {
     bytes.len() < length
 }
 
-/// Removes a run's directory.
-pub fn forget(record: &Record) -> Result<()> {
-    let Some(dir) = record.dir() else { return Ok(()) };
+/// Removes a run's directory: the one beside the state database, never one that only the record names.
+pub fn forget(state_file: &Path, record: &Record) -> Result<()> {
+    let dir = paths::run_dir(state_file, record.run());
     match fs::remove_dir_all(&dir) {
         Err(error) if error.kind() != ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("cannot remove '{}'", dir.display()))
+            return Err(error).with_context(|| format!("cannot remove '{}'", dir.display()));
+        }
+        _ => {}
+    }
+    // What is gone now, by whatever path the record knew it, is forgotten; what is still there is not ours to remove.
+    match record.dir() {
+        Some(other) if other != dir && other.exists() => {
+            let message =
+                format!("the run's directory '{}' is not beside the state database", other.display());
+            Err(Failure::trouble(message)
+                .hint("remove it yourself, or give ar-exec and ar-log the same --state")
+                .into())
         }
         _ => Ok(()),
     }

@@ -35,10 +35,12 @@ pub fn run(cli: &Cli, state_file: &Path) -> Result<ExitCode> {
         }
         let code = status::code(&record)?;
         keep(cli, state_file, &record, code, &config)?;
-        print(cli, &record, code)?;
+        let printed = print(cli, &record, code);
+        // Also where nobody could be given the answer.
         if cli.store.no_log || config.log_content == LogContent::None {
-            answer::forget(&record)?;
+            answer::forget(state_file, &record)?;
         }
+        printed?;
         if let Err(error) = hook::start(&config.hooks, &record, state_file) {
             exit::warn(NAME, &Failure::of(&error));
         }

@@ -5,7 +5,7 @@
 mod history;
 
 use ar_tests::{Home, Run};
-use history::{NOW, Past, id, log};
+use history::{NOW, Past, bin_dir, id, log};
 use serde_json::json;
 use std::fs;
 use std::fs::File;
@@ -78,6 +78,58 @@ fn failover_says_nothing_of_a_run_that_another_may_do_better() {
         home.query("SELECT verdict, class FROM run ORDER BY id"),
         ["provider|rate_limit", "task|unknown"]
     );
+}
+
+#[test]
+fn no_log_removes_no_directory_but_the_runs_own() {
+    let home = Home::new();
+    let past = Past::new(&home, 1);
+    let precious = home.write("precious/file", "mine").parent().unwrap().to_path_buf();
+    let line = past.with("/dir", precious.to_str().unwrap()).line();
+    filter(&home, &["--cat", "--no-log"])
+        .stdin(line)
+        .status(2)
+        .stderr(format!(
+            "ar-log: standard input holds no record: its 'dir' is not the directory of run '{}'\n",
+            id(1)
+        ))
+        .check();
+    assert!(precious.join("file").exists());
+    let other = home.write(&format!("other/{}/answer", id(2)), "theirs\n").parent().unwrap().to_path_buf();
+    let line = Past::new(&home, 2).with("/dir", other.to_str().unwrap()).line();
+    filter(&home, &["--cat", "--no-log"])
+        .stdin(line)
+        .status(2)
+        .stdout("theirs\n")
+        .stderr(format!(
+            "ar-log: the run's directory '[HOME]/other/{}' is not beside the state database\n\
+             hint: remove it yourself, or give ar-exec and ar-log the same --state\n",
+            id(2)
+        ))
+        .check();
+    assert!(other.join("answer").exists());
+}
+
+#[test]
+fn no_log_forgets_what_nobody_could_be_given() {
+    let home = Home::new();
+    let past = Past::new(&home, 1).prompt("private words");
+    let script = format!("printf '%s' '{}' | '{}' --cat --no-log >/dev/full", past.line().trim_end(), bin());
+    home.sh(&script).env("AGENT_RUNNER_NOW", NOW).status(2).any_stderr().check();
+    assert!(!past.dir().exists());
+}
+
+#[test]
+fn a_standard_error_that_cannot_be_written_leaves_the_childs_status() {
+    let home = Home::new();
+    let past = Past::new(&home, 1).task(3).stderr("no\n");
+    let script = format!("printf '%s' '{}' | '{}' --cat 2>/dev/full", past.line().trim_end(), bin());
+    home.sh(&script).env("AGENT_RUNNER_NOW", NOW).status(3).check();
+}
+
+/// The binary under test, for scripts.
+fn bin() -> String {
+    bin_dir().join("ar-log").display().to_string()
 }
 
 #[test]
