@@ -86,7 +86,7 @@ fn before<'p>(page: &'p Page, hit: &Hit) -> &'p str {
 }
 
 fn announces(before: &str) -> bool {
-    const WORDS: [&str; 33] = [
+    const WORDS: [&str; 34] = [
         "error",
         "exception",
         "fail",
@@ -112,6 +112,7 @@ fn announces(before: &str) -> bool {
         "llm",
         "attempt",
         "model",
+        "tcp",
         "not valid",
         "invalid",
         "429",
