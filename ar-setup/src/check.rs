@@ -55,7 +55,7 @@ pub fn text_problems(dir: &Path, file: &Path, text: &str) -> Vec<Failure> {
     match file.extension().and_then(OsStr::to_str) {
         _ if !is_name(&name) => vec![misnamed(file)],
         Some("md") => agent_text_problems(file, text, &models),
-        _ => model_text_problems(file, &name, text),
+        _ => model_text_problems(file, &name, text, &models),
     }
 }
 
@@ -70,8 +70,12 @@ fn config_text_problems(file: &Path, text: &str, models: &[String]) -> Vec<Failu
     }
 }
 
-fn model_text_problems(file: &Path, name: &str, text: &str) -> Vec<Failure> {
-    peel(file, text, |text| Model::parse(name, file.to_owned(), text).map(drop))
+fn model_text_problems(file: &Path, name: &str, text: &str, models: &[String]) -> Vec<Failure> {
+    let problems = peel(file, text, |text| Model::parse(name, file.to_owned(), text).map(drop));
+    let Ok(model) = Model::parse(name, file.to_owned(), text) else { return problems };
+    let line = line_of_key(text, "fallback");
+    let unknown = model.fallback.iter().filter(|other| *other != name && !models.contains(other));
+    unknown.map(|other| unknown_model(&format!("{}:{line}", file.display()), other, models)).collect()
 }
 
 fn agent_text_problems(file: &Path, text: &str, models: &[String]) -> Vec<Failure> {

@@ -7,6 +7,12 @@ use ar_core::Failure;
 use ar_core::config::with_nearest;
 use toml_edit::{Array, ArrayOfTables, DocumentMut, InlineTable, Item, Table, TableLike, value};
 
+/// The text of a changed document, with the line ends that it had before.
+pub fn text(document: &DocumentMut, before: &str) -> String {
+    let text = document.to_string();
+    if before.contains("\r\n") { text.replace("\r\n", "\n").replace('\n', "\r\n") } else { text }
+}
+
 /// Sets the key that a path of keys leads to, or removes it.
 pub fn assign(table: &mut dyn TableLike, keys: &[&str], to: Option<Item>) -> anyhow::Result<()> {
     match (keys, to) {

@@ -162,7 +162,7 @@ impl Place<'_> {
             None => document.as_table_mut(),
         };
         document::assign(table, &self.keys, to)?;
-        Change::new(file.clone(), document.to_string())
+        Change::new(file.clone(), document::text(&document, &text))
     }
 }
 
@@ -203,10 +203,11 @@ fn changed(
     // What the tools cannot read is reported with its line and not touched.
     Model::load(dir, model)?;
     let file = file(dir, model);
+    let text = read(&file)?;
     let mut document: DocumentMut =
-        read(&file)?.parse().with_context(|| format!("cannot read '{}'", file.display()))?;
+        text.parse().with_context(|| format!("cannot read '{}'", file.display()))?;
     edit(&mut document)?;
-    Change::new(file, document.to_string())
+    Change::new(file, document::text(&document, &text))
 }
 
 fn position(dir: &Path, model: &str, name: &str) -> anyhow::Result<usize> {

@@ -156,6 +156,7 @@ fn check_reports_every_problem_of_every_file() {
     home.model("nothing", "[[providers]]\ncommand = 5\n");
     home.model("text", "command = 'a\n");
     home.model("my model", "command = 'a'\n");
+    home.model("reserve", "command = 'a'\nfallback = ['claude', 'claud']\n");
     home.agent("good", "---\nmodel: claude\n---\nDo it.\n");
     home.agent("bad", "---\ndescription: x\nmodel: claud\n---\nDo it.\n");
     home.agent("worse", "---\nmodel: claude\n");
@@ -181,6 +182,7 @@ fn check_reports_every_problem_of_every_file() {
                 + &at("broken.toml:10", "unknown key 'tyer'\nhint: did you mean 'tier'?")
                 + &misnamed
                 + &at("nothing.toml:2", "invalid type: integer '5', expected a string")
+                + &near("models/reserve.toml:2")
                 + &at("text.toml:1", "[..]")
                 + &near("agents/bad.md:3")
                 + &format!(

@@ -184,6 +184,15 @@ fn set_changes_one_value_and_refuses_what_could_not_be_read() {
 }
 
 #[test]
+fn line_ends_of_other_systems_stay() {
+    let home = Home::new();
+    let text = "# Mine.\r\n[[providers]]\r\ncommand = \"a\" # yes\r\ntier = 1\r\n";
+    home.model("m", text);
+    let text = changed(&home, &["set", "m/a.tier", "2"], "models/m.toml");
+    assert_eq!(text, "# Mine.\r\n[[providers]]\r\ncommand = \"a\" # yes\r\ntier = 2\r\n");
+}
+
+#[test]
 fn changes_at_the_same_time_all_happen() {
     let home = Home::new();
     home.model("m", MODEL);
