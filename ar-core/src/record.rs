@@ -41,6 +41,15 @@ pub struct Pick {
     pub reason: String,
 }
 
+/// The agent's own session with which a run goes on, or that it begins.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Session {
+    /// What the caller calls it, null where it is just the last one.
+    pub name: Option<String>,
+    /// The agent's id of it, null where the run begins it.
+    pub id: Option<String>,
+}
+
 /// How the child was run and how it ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Exec {

@@ -74,7 +74,7 @@ pub const CLASSES: [&str; 6] =
     ["rate_limit", "quota_exhausted", "auth_expired", "cli_version_mismatch", "network_error", "unknown"];
 
 /// The closed vocabulary of details, in the order in which ar-diagnose(1) explains it.
-pub const DETAILS: [&str; 56] = [
+pub const DETAILS: [&str; 57] = [
     // rate_limit
     "throttle",
     "overloaded",
@@ -114,6 +114,7 @@ pub const DETAILS: [&str; 56] = [
     "timeout",
     // unknown: the caller
     "model_not_found",
+    "session_not_found",
     "context_length",
     "content_refused",
     "bad_request",

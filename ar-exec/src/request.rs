@@ -19,7 +19,7 @@ use anyhow::Context;
 use ar_core::agent::Agent;
 use ar_core::clock::parse_duration;
 use ar_core::config::Model;
-use ar_core::record::{self, End, Exec, Pick};
+use ar_core::record::{self, End, Exec, Pick, Session};
 use ar_core::{Failure, Record, Stamp, paths};
 use std::ffi::OsString;
 use std::fs::File;
@@ -40,7 +40,7 @@ pub struct Request {
 }
 
 /// What the command line says in place of the provider's template.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Overrides {
     /// The child's working directory.
     pub cwd: Option<PathBuf>,
@@ -104,9 +104,16 @@ impl Request {
             let model = record.text("model").ok_or_else(|| incomplete("model"))?;
             let pick: Pick = record.get("pick")?.ok_or_else(|| incomplete("pick"))?;
             let model = Model::load(&paths::config_dir(self.config.as_deref())?, model)?;
-            return Plan::of_provider(&model, model.provider(&pick.provider)?, &self.overrides, signals);
+            let overrides = Overrides { session: self.session(record)?, ..self.overrides.clone() };
+            return Plan::of_provider(&model, model.provider(&pick.provider)?, &overrides, signals);
         };
         Plan::of_command(command, args, &self.overrides)
+    }
+
+    /// The session that goes on: the command line's, else the record's.
+    fn session(&self, record: &Record) -> anyhow::Result<Option<String>> {
+        let picked: Option<Session> = record.get("session")?;
+        Ok(self.overrides.session.clone().or(picked.and_then(|session| session.id)))
     }
 
     fn write_prompt(&mut self, dir: &RunDir, signals: &Signals) -> anyhow::Result<()> {

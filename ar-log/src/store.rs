@@ -6,7 +6,7 @@ use crate::redact::Secrets;
 use crate::row::Run;
 use anyhow::{Context, Result};
 use ar_core::config::Cooldown;
-use ar_core::record::{Class, Diagnosis, Pick, Scope, Verdict};
+use ar_core::record::{Class, Diagnosis, Exec, Pick, Scope, Session, Verdict};
 use ar_core::state::{State, scopes};
 use ar_core::{Record, Stamp, watch};
 use rusqlite::{Connection, OptionalExtension, params};
@@ -62,7 +62,10 @@ pub fn store(
         let pick: Option<Pick> = record.get("pick")?;
         if let (Some(pick), Some(diagnosis)) = (pick, record.get::<Diagnosis>("diagnosis")?) {
             match diagnosis.verdict {
-                Verdict::Ok => clear(db, record, &pick, now)?,
+                Verdict::Ok => {
+                    clear(db, record, &pick, now)?;
+                    keep_session(db, record, &pick, now)?;
+                }
                 Verdict::Provider => blame(db, record, &pick, &diagnosis, now, rules)?,
                 Verdict::Network | Verdict::Task | Verdict::Caller => {}
             }
@@ -85,6 +88,20 @@ fn clear(db: &Connection, record: &Record, pick: &Pick, now: Stamp) -> Result<()
             params![pick.account, scope, pick.at.0, now.plus(Cooldown::SKEW).0, record.run()],
         )?;
     }
+    Ok(())
+}
+
+/// Keeps the agent's session under the name that the caller gave it.
+fn keep_session(db: &Connection, record: &Record, pick: &Pick, now: Stamp) -> Result<()> {
+    let name = record.get::<Session>("session")?.and_then(|session| session.name);
+    let id = record.get::<Exec>("exec")?.and_then(|exec| exec.session);
+    let (Some(name), Some(id)) = (name, id) else { return Ok(()) };
+    db.execute(
+        "INSERT INTO session (name, model, provider, id, used_at) VALUES ($1, $2, $3, $4, $5) \
+         ON CONFLICT (name, model) DO UPDATE SET provider = excluded.provider, id = excluded.id, \
+           used_at = excluded.used_at",
+        params![name, record.text("model"), pick.provider, id, now.0],
+    )?;
     Ok(())
 }
 

@@ -29,6 +29,18 @@ pub struct Cli {
     #[arg(long, value_name = "KEY", conflicts_with = "strategy")]
     pub sticky: Option<String>,
 
+    /// Go on with the agent's session of this name, with the provider that has it
+    #[arg(long, value_name = "NAME")]
+    pub session: Option<String>,
+
+    /// Begin the session of that name anew
+    #[arg(long, requires = "session")]
+    pub afresh: bool,
+
+    /// Go on with the agent's session of the model's last good run
+    #[arg(long = "continue", conflicts_with = "session")]
+    pub resume: bool,
+
     /// Wait in line until a provider is free, at most MAX
     #[arg(long, value_name = "MAX", num_args = 0..=1, require_equals = true, default_missing_value = "", conflicts_with = "deed")]
     pub wait: Option<String>,

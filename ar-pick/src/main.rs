@@ -13,6 +13,7 @@ mod reclaim;
 mod request;
 mod reserve;
 mod serve;
+mod session;
 mod show;
 mod switch;
 

@@ -3,7 +3,7 @@
 use crate::cli::Cli;
 use crate::request::{Place, Request};
 use crate::reserve::{self, Picked};
-use crate::{NAME, queue, quota};
+use crate::{NAME, queue, quota, session};
 use anyhow::{Context, Result};
 use ar_core::config::Model;
 use ar_core::record::{Pick, ToolError};
@@ -33,14 +33,19 @@ pub fn serve(cli: &Cli, run: &str, now: Stamp) -> Result<ExitCode> {
 
 fn pick(cli: &Cli, run: &str, now: Stamp, record: &mut Record) -> Result<()> {
     let place = Place::new(cli)?;
-    let mut request = Request::new(cli, &place, run, now)?;
     let name = place.config.choose_model(&place.config_dir, cli.model.as_deref())?;
     record.set("model", &name)?;
     let model = Model::load(&place.config_dir, &name)?;
-    if let Some(only) = request.only {
+    if let Some(only) = &cli.provider {
         model.provider(only)?;
     }
     let mut state = State::open(&place.state_file)?;
+    let session = session::find(&state, cli, &model)?;
+    let mut request = Request::new(cli, &place, run, now)?;
+    if let Some(asked) = &session {
+        record.set("session", &asked.session)?;
+        request.only = asked.provider.as_deref().or(request.only);
+    }
     let (served, picked) = first_able(cli, &mut state, &mut request, &model)?;
     state.close()?;
     if let Some(other) = served {

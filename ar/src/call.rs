@@ -31,6 +31,7 @@ pub struct Call<'a> {
     tried: Vec<Tried>,
     rounds: u32,
     last: Option<Failed>,
+    afresh: bool,
     waiting: bool,
 }
 
@@ -80,6 +81,7 @@ impl<'a> Call<'a> {
             tried: Vec::new(),
             rounds: 0,
             last: None,
+            afresh: false,
             waiting: false,
         })
     }
@@ -104,6 +106,7 @@ impl<'a> Call<'a> {
         let attempted = Attempted {
             call: &self.id,
             number: self.attempts + 1,
+            afresh: self.afresh,
             tried: self.tried.iter().map(|tried| tried.name.as_str()).collect(),
             wait: self.waiting.then_some(&self.patience),
             live: self.output.live(),
@@ -147,6 +150,14 @@ impl<'a> Call<'a> {
         let Some(diagnosis) = record.get::<Diagnosis>("diagnosis")? else { return Ok(Next::End(code)) };
         let cancelled = exec.is_some_and(|exec| exec.end == End::Cancelled);
         if cancelled && self.deadline.is_over() {
+            return Ok(Next::Again);
+        }
+        if diagnosis.detail.as_deref() == Some("session_not_found")
+            && self.cli.session.is_some()
+            && !self.afresh
+        {
+            self.afresh = true;
+            self.say("the agent no longer has this session, beginning it afresh");
             return Ok(Next::Again);
         }
         if cancelled || !matches!(diagnosis.verdict, Verdict::Provider | Verdict::Network) {

@@ -72,6 +72,14 @@ pub struct Run {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub max_attempts: Option<u32>,
 
+    /// Go on with the agent's session of this name, or begin one
+    #[arg(long, value_name = "NAME")]
+    pub session: Option<String>,
+
+    /// Go on with the agent's session of the last good run
+    #[arg(short = 'c', long = "continue", conflicts_with = "session")]
+    pub resume: bool,
+
     /// Go on to another provider: always, while the git repository is unchanged, or never (default: the model's 'hop')
     #[arg(long, value_name = "WHEN")]
     pub hop: Option<Hop>,

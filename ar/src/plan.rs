@@ -9,6 +9,8 @@ use std::ffi::{OsStr, OsString};
 
 /// What an attempt needs beyond the command line.
 pub struct Attempted<'a> {
+    /// Whether the session is to begin anew, because the agent no longer has it.
+    pub afresh: bool,
     pub call: &'a str,
     pub number: u32,
     /// Providers that failed this call already, as `MODEL/PROVIDER`.
@@ -29,6 +31,10 @@ pub fn arguments(cli: &Run, model: Option<&str>, prompt: &Prompt, attempted: &At
         Some(most) => format!("--wait={}ms", most.as_millis()).into(),
         None => "--wait".into(),
     }));
+
+    if attempted.afresh {
+        pick.push("--afresh".into());
+    }
 
     let mut exec = exec_options(cli);
     exec.extend(attempted.live.map(|fd| format!("--tee={fd}").into()));
@@ -72,6 +78,10 @@ fn pick_options(cli: &Run, model: Option<&str>) -> Vec<OsString> {
     options.extend(cli.exclude.iter().map(|provider| format!("--exclude={provider}").into()));
     options.extend(cli.sticky.iter().map(|key| format!("--sticky={key}").into()));
     options.extend(cli.timeout.iter().map(|time| format!("--timeout={time}").into()));
+    options.extend(cli.session.iter().map(|name| format!("--session={name}").into()));
+    if cli.resume {
+        options.push("--continue".into());
+    }
     places(cli, &mut options);
     options
 }

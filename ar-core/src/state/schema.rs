@@ -80,6 +80,16 @@ const STEPS: &[&str] = &["
         PRIMARY KEY (account, scope)
     );
 
+    -- The agents' own sessions that callers gave a name, and the provider that has each.
+    CREATE TABLE session (
+        name     TEXT NOT NULL,
+        model    TEXT NOT NULL,
+        provider TEXT NOT NULL,
+        id       TEXT NOT NULL,
+        used_at  BIGINT NOT NULL,
+        PRIMARY KEY (name, model)
+    );
+
     -- One row a run, written when it is picked. status is picked, done, failed (a tool's own trouble) or lost. why is the
     -- JSON list of the candidates among which it was picked.
     CREATE TABLE run (

@@ -1,0 +1,58 @@
+//! Calls that go on with an agent's own session.
+
+use ar_tests::Home;
+
+/// Answers as `codex exec --json` does: its session, and what it was asked to resume.
+const AGENT: &str = "id=new-$AGENT_RUNNER_PROVIDER; [ \"$1\" = resume ] && id=$2
+echo \"{\\\"type\\\":\\\"thread.started\\\",\\\"thread_id\\\":\\\"$id\\\"}\"
+echo \"{\\\"type\\\":\\\"item.completed\\\",\\\"item\\\":{\\\"type\\\":\\\"agent_message\\\",\\\"text\\\":\\\"$AGENT_RUNNER_PROVIDER $*\\\"}}\"";
+
+const POOL: &str = "output = 'codex-json'
+args = ['start']
+resume_args = ['resume', '{session}']
+[[providers]]
+name = 'a'
+command = 'agent'
+[[providers]]
+name = 'b'
+command = 'agent'
+";
+
+fn home(agent: &str) -> Home {
+    let home = Home::new();
+    home.command("agent", agent);
+    home.model("pool", POOL);
+    home
+}
+
+#[test]
+fn a_session_stays_with_its_provider() {
+    let home = home(AGENT);
+    home.ar(&["run", "-m", "pool", "--session=talk", "hi"]).stdout("a start").check();
+    for _ in 0..3 {
+        home.ar(&["run", "-m", "pool", "--session=talk", "hi"]).stdout("a resume new-a").check();
+    }
+    home.ar(&["run", "-m", "pool", "--session=other", "hi"]).stdout("b start").check();
+    home.ar(&["run", "-m", "pool", "-c", "hi"]).stdout("b resume new-b").check();
+    home.ar(&["run", "-m", "pool", "--session=talk", "hi"]).stdout("a resume new-a").check();
+}
+
+#[test]
+fn there_must_be_something_to_continue() {
+    let home = home(AGENT);
+    home.ar(&["run", "-m", "pool", "-c", "hi"])
+        .status(125)
+        .stderr("ar-pick: model 'pool' has no session to go on with\n")
+        .check();
+}
+
+#[test]
+fn a_session_that_is_gone_begins_afresh_once() {
+    let gone = "[ \"$1\" = resume ] && { echo \"No conversation found with session ID: $2\" >&2; exit 1; }";
+    let home = home(&format!("{gone}\n{AGENT}"));
+    home.ar(&["run", "-m", "pool", "--session=talk", "hi"]).stdout("a start").check();
+    let output =
+        home.ar(&["run", "-m", "pool", "--session=talk", "hi"]).stdout("b start").any_stderr().check();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("ar: the agent no longer has this session, beginning it afresh\n"), "{said}");
+}
