@@ -9,6 +9,7 @@ use std::{env, fs};
 #[path = "src/needles.rs"]
 mod needles;
 #[path = "src/source.rs"]
+#[allow(dead_code, reason = "the program reads what its tables do not hold")]
 mod source;
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -48,24 +48,12 @@ pub struct Source {
     #[serde(default)]
     pub unless: Vec<String>,
     /// Which message the rule answers.
-    #[cfg_attr(
-        not(test),
-        allow(dead_code, reason = "the tests and the listing read it, the build script does not")
-    )]
     pub answers: String,
     /// Texts that the rule must recognise.
     #[serde(default)]
-    #[cfg_attr(
-        not(test),
-        allow(dead_code, reason = "the tests and the check read it, the build script does not")
-    )]
     pub examples: Vec<String>,
     /// Texts that look alike and that the rule must leave alone.
     #[serde(default)]
-    #[cfg_attr(
-        not(test),
-        allow(dead_code, reason = "the tests and the check read it, the build script does not")
-    )]
     pub lookalikes: Vec<String>,
 }
 
