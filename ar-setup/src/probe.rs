@@ -66,13 +66,16 @@ pub fn ask(
     Ok(Outcome::Ended { good: status.success(), stdout: text(&mut stdout)?, stderr: text(&mut stderr)? })
 }
 
-/// Gives the program a session without a terminal: it cannot ask anything on /dev/tty or draw on the user's screen.
+/// Gives the program a session without a terminal: it cannot ask anything on /dev/tty or draw on the user's screen. A Ctrl-C
+/// that ends us does not reach it there, so it asks to be killed when its parent is gone.
 #[allow(unsafe_code, reason = "std has no stable way to start a session")]
 fn own_session(command: &mut Command) {
-    // SAFETY: setsid(2) is async-signal-safe, and the closure touches no memory of the parent.
+    // SAFETY: setsid(2) and prctl(2) are async-signal-safe, and the closure touches no memory of the parent.
     unsafe {
         command.pre_exec(|| {
             rustix::process::setsid()?;
+            #[cfg(target_os = "linux")]
+            rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
             Ok(())
         });
     }

@@ -2,9 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
-use ar_tests::{Home, Run};
+use ar_tests::{Home, Run, kill, wait_until};
+use rustix::process::Signal;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 
 const CONFIG: &str = ".config/agent-runner";
@@ -141,6 +143,24 @@ fn detect_waits_for_no_agent_that_hangs() {
         assert_eq!(agent["version"].is_null(), hangs, "{agent}");
     }
     assert_eq!(home.processes(), Vec::<String>::new());
+}
+
+#[test]
+fn ctrl_c_leaves_no_agent_that_was_asked_behind() {
+    let home = Home::new();
+    home.command("codex", "touch \"$0.asked\"; exec sleep 1000");
+    let mut child = setup(&home, &["detect"])
+        .env("PATH", home.path("bin").display().to_string() + ":/bin:/usr/bin")
+        .spawn(|_| {});
+    wait_until("the agent is asked", || home.path("bin/codex.asked").exists());
+    kill(i32::try_from(child.id()).unwrap(), Signal::INT);
+    assert_eq!(child.wait().unwrap().signal(), Some(2));
+    wait_until("all processes end", || {
+        fs::read_dir("/proc").unwrap().all(|entry| {
+            let words = fs::read(entry.unwrap().path().join("environ")).unwrap_or_else(|_| Vec::new());
+            !String::from_utf8_lossy(&words).contains(&format!("PATH={}", home.path("bin").display()))
+        })
+    });
 }
 
 #[test]
