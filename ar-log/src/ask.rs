@@ -5,7 +5,7 @@ use crate::paper::Paper;
 use crate::prune::Limits;
 use crate::redact::Secrets;
 use crate::select::Selection;
-use crate::{check, follow, hook, list, live, prune, search, show, stats, transfer, when};
+use crate::{check, follow, hook, list, live, prune, report, search, show, stats, transfer, when};
 use anyhow::Result;
 use ar_core::config::Config;
 use ar_core::{Stamp, exit, paths};
@@ -30,6 +30,9 @@ pub fn ask(verb: &Verb, state: &Path) -> Result<ExitCode> {
             search::search(state, words, &selection(select)?, &Paper::new(print))
         }
         Verb::Path { run } => show::path(state, run.as_deref()),
+        Verb::Report { select, output } => {
+            report::report(state, &selection(select)?, Stamp::now()?, output.as_deref())
+        }
         Verb::Export { select } => transfer::export(state, &selection(select)?),
         Verb::Import { config } => transfer::import(state, &secrets(config.as_deref())?),
         Verb::Backup { file } => transfer::backup(state, file),

@@ -244,6 +244,15 @@ pub enum Verb {
         #[command(flatten)]
         print: Print,
     },
+    /// Write a report with charts, one HTML file that needs nothing else
+    Report {
+        /// Which runs
+        #[command(flatten)]
+        select: Select,
+        /// Write it to this file, not to standard output
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
     /// Print runs, their records and the text that can be searched as NDJSON, oldest first
     Export {
         /// Which runs

@@ -14,6 +14,7 @@ mod live;
 mod paper;
 mod prune;
 mod redact;
+mod report;
 mod row;
 mod search;
 mod select;

@@ -142,9 +142,11 @@ pub fn find(state: &State, which: &str) -> Result<Run> {
     let db = state.db();
     if let Some(back) = which.strip_prefix('-') {
         let back: u32 = back.parse().ok().filter(|back| *back > 0).ok_or_else(none)?;
-        let sql = format!("SELECT {COLUMNS} FROM run ORDER BY picked_at DESC, id DESC LIMIT 1 OFFSET $1");
+        // The numbers stand in the statement: of a limit that it does not know SQLite thinks that it is none, and sorts.
+        let sql =
+            format!("SELECT {COLUMNS} FROM run ORDER BY picked_at DESC, id DESC LIMIT 1 OFFSET {}", back - 1);
         let mut select = db.prepare(&sql)?;
-        let mut runs = select.query_map([back - 1], Run::from_row)?;
+        let mut runs = select.query_map([], Run::from_row)?;
         return Ok(runs.next().ok_or_else(none)??);
     }
     let start = which.to_ascii_uppercase();
