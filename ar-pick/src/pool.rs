@@ -17,11 +17,12 @@ const PROBE_PAUSE: Duration = Duration::from_secs(5);
 /// The pool of a model as a pick at `request.now` would see it. `dead` are the runs that no longer count.
 pub fn read(db: &Connection, request: &Request, model: &Model, dead: &[String]) -> Result<Pool> {
     let mut counters = counters(db, &model.name)?;
-    let live = Live::read(db, &model.name, dead)?;
+    let dead: HashSet<&str> = dead.iter().map(String::as_str).collect();
+    let live = Live::read(db, &model.name, &dead)?;
     let view = View {
         request,
         model,
-        health: health(db)?,
+        health: health(db, &dead)?,
         windows: quota::windows(db, &request.place.config.cooldown, request.now)?,
         route: route(db, &model.name, request.now)?.filter(|name| model.provider(name).is_ok()),
     };
@@ -152,20 +153,22 @@ impl Cooling {
     }
 }
 
-/// All cooldowns by account and scope: a short table, one row for each that lasts.
-fn health(db: &Connection) -> Result<HashMap<(String, String), Cooling>> {
-    let mut select =
-        db.prepare("SELECT account, scope, class, opened_at, retry_at, watched, probe_until FROM health")?;
+/// All cooldowns by account and scope: a short table, one row for each that lasts. A trial ends with its run.
+fn health(db: &Connection, dead: &HashSet<&str>) -> Result<HashMap<(String, String), Cooling>> {
+    let mut select = db.prepare(
+        "SELECT account, scope, class, opened_at, retry_at, watched, probe_until, probe_run FROM health",
+    )?;
     let mut rows = select.query([])?;
     let mut health = HashMap::new();
     while let Some(row) = rows.next()? {
         let class: String = row.get(2)?;
+        let trial_is_over = row.get_ref(7)?.as_str_or_null()?.is_some_and(|run| dead.contains(run));
         let cooling = Cooling {
             class: Class::parse(&class)?,
             opened_at: Stamp(row.get(3)?),
             retry_at: Stamp(row.get(4)?),
             watched: row.get(5)?,
-            probe_until: row.get::<_, Option<i64>>(6)?.map(Stamp),
+            probe_until: row.get::<_, Option<i64>>(6)?.map(Stamp).filter(|_| !trial_is_over),
         };
         health.insert((row.get(0)?, row.get(1)?), cooling);
     }
@@ -225,8 +228,7 @@ struct Live {
 }
 
 impl Live {
-    fn read(db: &Connection, model: &str, dead: &[String]) -> Result<Self> {
-        let dead: HashSet<&str> = dead.iter().map(String::as_str).collect();
+    fn read(db: &Connection, model: &str, dead: &HashSet<&str>) -> Result<Self> {
         let mut select =
             db.prepare("SELECT id, model, provider, account FROM run WHERE status = 'picked'")?;
         let mut rows = select.query([])?;

@@ -100,8 +100,9 @@ fn without(error: &io::Error) -> Life {
 
 fn touched_lately(dir: &Path) -> io::Result<bool> {
     let touched = fs::metadata(dir)?.modified()?;
-    // A time in the future counts as now.
-    Ok(touched.elapsed().map_or(true, |age| age < STORING))
+    // A time in the future is a small error of the clock, or one that was set back since, and then long ago.
+    let age = touched.elapsed().unwrap_or_else(|ahead| ahead.duration());
+    Ok(age < STORING)
 }
 
 #[cfg(test)]

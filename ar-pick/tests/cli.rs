@@ -202,6 +202,13 @@ fn one_run_tries_out_what_may_have_recovered() {
         .check();
     // The trial died with its process, whose directory is gone; on its own host nobody waits for the lease's end.
     let later = "2026-11-20T10:00:31Z";
+    pick(&home, &["--explain"])
+        .env("AGENT_RUNNER_NOW", later)
+        .stdout(
+            "  PROVIDER  TIER  WEIGHT  RUNS  LIVE  SCORE  WHY\n\
+             * a            1       1     2     0   0.00  taken: trying it out after rate_limit\n",
+        )
+        .check();
     pick(&home, &["-F", "pick.probe"]).env("AGENT_RUNNER_NOW", later).stdout("true\n").check();
     assert_eq!(home.query("SELECT status, count(*) FROM run GROUP BY 1"), ["done|1", "lost|1", "picked|1"]);
 }
