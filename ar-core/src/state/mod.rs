@@ -3,7 +3,10 @@
 //! Each tool keeps its own statements in one module of its own; what is here is what all of them must agree on. The SQL
 //! keeps to what PostgreSQL also takes, because many hosts will share one state later.
 
+mod place;
 mod schema;
+
+pub use place::NETWORK_VARIABLE;
 
 use crate::exit::Failure;
 use crate::paths::create_private_dir;
@@ -33,9 +36,11 @@ pub struct State {
 impl State {
     /// Opens the database, creating or migrating it where needed.
     ///
-    /// A file that is no database, one of another program and one with a newer schema are refused and left as they are.
+    /// A file that is no database, one of another program, one with a newer schema and one on a network file system are
+    /// refused and left as they are. Before an older one is migrated, it is copied beside itself.
     pub fn open(path: &Path) -> anyhow::Result<Self> {
         create_file(path)?;
+        place::refuse_network(path)?;
         let db = connect(path).map_err(|error| explain(path, error))?;
         Ok(Self { db, path: path.to_owned() })
     }

@@ -1,9 +1,10 @@
 //! The schema: an append-only list of steps. `user_version` counts the steps that a database has seen.
 
 use crate::exit::Failure;
+use crate::paths::create_private_file;
 use anyhow::Context;
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -244,14 +245,43 @@ pub(super) fn version(db: &Connection) -> anyhow::Result<usize> {
 pub(super) fn migrate(db: &mut Connection, path: &Path) -> anyhow::Result<()> {
     refuse_foreign(db, path)?;
     switch_to_wal(db)?;
+    take_steps(db, path, STEPS)
+}
+
+fn take_steps(db: &mut Connection, path: &Path, steps: &[&str]) -> anyhow::Result<()> {
+    let seen = version(db)?;
+    if seen > 0 && seen < steps.len() {
+        keep_copy(db, path, seen)?;
+    }
     let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let seen = version(&transaction)?;
-    for step in STEPS.iter().skip(seen) {
+    for step in steps.iter().skip(seen) {
         transaction.execute_batch(step)?;
     }
-    transaction.execute_batch(&format!("PRAGMA user_version = {CURRENT}"))?;
+    transaction.execute_batch(&format!("PRAGMA user_version = {}", steps.len()))?;
     transaction.commit()?;
     Ok(())
+}
+
+/// Copies the database to `FILE.schema-N` before it leaves schema N, so that the older program can be gone back to.
+///
+/// A copy that is there is as good: another process is migrating at this moment, or did.
+fn keep_copy(db: &Connection, path: &Path, seen: usize) -> anyhow::Result<()> {
+    let beside = |end: String| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(end);
+        PathBuf::from(name)
+    };
+    let copy = beside(format!(".schema-{seen}"));
+    if copy.exists() {
+        return Ok(());
+    }
+    let unfinished = beside(format!(".schema-{seen}.{}", std::process::id()));
+    let cannot = || format!("cannot copy the state database to '{}' before it is migrated", copy.display());
+    create_private_file(&unfinished)?;
+    let name = unfinished.to_str().context("its path is not UTF-8").with_context(cannot)?;
+    db.execute("VACUUM INTO $1", [name]).with_context(cannot)?;
+    std::fs::rename(&unfinished, &copy).with_context(cannot)
 }
 
 fn refuse_foreign(db: &Connection, path: &Path) -> anyhow::Result<()> {
@@ -291,5 +321,31 @@ fn switch_to_wal(db: &Connection) -> anyhow::Result<()> {
             }
             Err(error) => return Err(error.into()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_older_database_is_copied_before_it_is_migrated() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("state.db");
+        let copy = dir.path().join("state.db.schema-1");
+        let mut db = Connection::open(&path).unwrap();
+        let old = ["CREATE TABLE t (a)"];
+        take_steps(&mut db, &path, &old).unwrap();
+        assert!(!copy.exists());
+        db.execute_batch("INSERT INTO t VALUES (7)").unwrap();
+        for _ in 0..2 {
+            take_steps(&mut db, &path, &[old[0], "ALTER TABLE t ADD COLUMN b"]).unwrap();
+        }
+        let sum = "SELECT sum(a) FROM t";
+        let copied = Connection::open(&copy).unwrap();
+        assert_eq!(version(&copied).unwrap(), 1);
+        assert_eq!(copied.query_row(sum, [], |row| row.get::<_, i64>(0)).unwrap(), 7);
+        assert_eq!(version(&db).unwrap(), 2);
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2);
     }
 }

@@ -1,0 +1,73 @@
+//! Where the database lies. On a network file system locks may hold for one machine alone, and the shared memory of the
+//! write-ahead log never reaches another; SQLite then loses data without a word.
+
+use crate::exit::Failure;
+use anyhow::Context;
+use std::env;
+use std::path::Path;
+
+/// The variable that allows a database on a network file system, for one machine that alone uses it.
+pub const NETWORK_VARIABLE: &str = "AGENT_RUNNER_NETWORK_STATE";
+
+/// Refuses a database on a network file system.
+#[cfg(target_os = "linux")]
+#[allow(clippy::useless_conversion, reason = "the type of the field differs from machine to machine")]
+pub(super) fn refuse_network(path: &Path) -> anyhow::Result<()> {
+    let place = rustix::fs::statfs(path)
+        .with_context(|| format!("cannot tell on which file system '{}' is", path.display()))?;
+    // On some machines the number is negative; what counts is its lower half.
+    let Some(name) = i64::try_from(place.f_type).ok().and_then(|kind| network_name(kind & 0xffff_ffff))
+    else {
+        return Ok(());
+    };
+    if env::var_os(NETWORK_VARIABLE).is_some_and(|value| !value.is_empty()) {
+        return Ok(());
+    }
+    let message = format!(
+        "cannot use the state database '{}': it is on a network file system ({name})",
+        path.display()
+    );
+    let hint = format!(
+        "name one on a local disk with --state, or set {NETWORK_VARIABLE}=1 if no other machine uses it"
+    );
+    Err(Failure::trouble(message).hint(hint).into())
+}
+
+/// Elsewhere file systems are not told apart.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn refuse_network(_: &Path) -> anyhow::Result<()> {
+    Ok(())
+}
+
+/// The network file system with this number in statfs(2). 9p is none: containers and virtual machines have their disks by it.
+fn network_name(kind: i64) -> Option<&'static str> {
+    Some(match kind {
+        0x6969 => "nfs",
+        0x517b => "smb",
+        0xff53_4d42 => "cifs",
+        0xfe53_4d42 => "smb2",
+        0x00c3_6400 => "ceph",
+        0x5346_414f => "afs",
+        0x6b41_4653 => "kafs",
+        0x7375_7245 => "coda",
+        0x0bd0_0bd0 => "lustre",
+        0x0116_1970 => "gfs2",
+        0x7461_636f => "ocfs2",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_network_file_systems_are_refused() {
+        for (kind, name) in
+            [(0x6969, Some("nfs")), (0xff53_4d42, Some("cifs")), (0xef53, None), (0x0102_1997, None)]
+        {
+            assert_eq!(network_name(kind), name, "{kind:#x}");
+        }
+        refuse_network(&env::temp_dir()).unwrap();
+    }
+}
