@@ -137,6 +137,7 @@ pub enum Color {
 /// Which of a run's files to print as it is.
 #[derive(Debug, Clone, Copy, Default, Args)]
 #[group(multiple = false)]
+#[allow(clippy::struct_excessive_bools, reason = "flags are what a command line is made of")]
 pub struct Raw {
     /// Print the answer alone, byte for byte
     #[arg(long)]
@@ -149,6 +150,10 @@ pub struct Raw {
     /// Print the prompt
     #[arg(long)]
     pub prompt: bool,
+
+    /// Print every candidate for the run and why it was taken or left
+    #[arg(long)]
+    pub why: bool,
 }
 
 /// What ar-log can show.

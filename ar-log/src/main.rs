@@ -26,6 +26,7 @@ mod sums;
 mod tags;
 mod transfer;
 mod when;
+mod why;
 
 use anyhow::Result;
 use ar_core::{exit, paths};

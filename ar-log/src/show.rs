@@ -6,7 +6,7 @@ use crate::list::{FIELDS, ink, outcome, show_cost, show_count, to_json, took};
 use crate::paper::{Cell, Ink, Paper};
 use crate::row::{COLUMNS, Run};
 use crate::select::find;
-use crate::when;
+use crate::{when, why};
 use anyhow::{Context, Result};
 use ar_core::exit::one_line;
 use ar_core::paths;
@@ -25,6 +25,9 @@ pub fn show(state_file: &Path, which: &str, raw: Raw, paper: &Paper) -> Result<(
         if asked {
             return copy(&dir.join(file));
         }
+    }
+    if raw.why {
+        return why::print(&run, paper);
     }
     let files = sizes(&dir);
     let mut value = to_json(&run, state_file)?;

@@ -117,3 +117,17 @@ fn a_failure_that_the_clock_put_into_the_future_heals() {
     call(&home, 961, "ok").stdout("fine\n").check();
     assert_eq!(home.query("SELECT count(*) FROM health"), ["0"]);
 }
+
+#[test]
+fn why_a_provider_was_taken_is_kept_with_the_run() {
+    let home = home();
+    home.pool("m", &["claude", "codex"]);
+    call(&home, 600, "ok").stdout("fine\n").check();
+    home.ar(&["log", "show", "--why", "-1"])
+        .stdout(
+            "  PROVIDER  TIER  WHY\n\
+             * claude       1  taken: fewest runs in tier 1\n  \
+               codex        1  left: another comes first in the file\n",
+        )
+        .check();
+}
