@@ -219,6 +219,18 @@ pub fn flows(flows: &[(String, String, i64)]) -> (f64, String) {
     (ROW * lines + 6.0, svg)
 }
 
+/// What the colours of outcomes mean.
+pub fn key<'a>(outcomes: impl IntoIterator<Item = &'a str>) -> String {
+    let items = outcomes.into_iter().map(|name| {
+        let name = escape(name);
+        format!(
+            "<li><svg viewBox=\"0 0 10 10\" aria-hidden=\"true\">\
+             <rect class=\"c-{name}\" width=\"10\" height=\"10\"/></svg>{name}</li>"
+        )
+    });
+    format!("<ul class=\"key\">{}</ul>\n", items.collect::<String>())
+}
+
 /// Text as HTML has it.
 pub fn escape(text: &str) -> String {
     let mut html = String::with_capacity(text.len());

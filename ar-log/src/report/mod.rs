@@ -11,7 +11,7 @@ use crate::when;
 use anyhow::{Context, Result};
 use ar_core::Stamp;
 use ar_core::state::State;
-use chart::{Bar, Column, Figure, bars, columns, escape};
+use chart::{Bar, Column, Figure, bars, columns, escape, key};
 use std::fs::{self, OpenOptions};
 use std::io::{Write, stdout};
 use std::os::unix::fs::OpenOptionsExt;
@@ -138,12 +138,10 @@ fn over_time(by_day: &Sums) -> String {
             std::iter::once(column.label.clone()).chain(counts).collect()
         })
         .collect();
-    let key = names()
-        .filter(|name| made.iter().any(|column| column.parts.iter().any(|(part, count)| part == name && *count > 0)))
-        .map(|name| {
-            format!("<li><svg viewBox=\"0 0 10 10\" aria-hidden=\"true\"><rect class=\"c-{name}\" width=\"10\" height=\"10\"/></svg>{name}</li>")
-        });
-    let below = format!("<ul class=\"key\">{}</ul>\n", key.collect::<String>());
+    let counted = |name: &&str| {
+        made.iter().any(|column| column.parts.iter().any(|(part, count)| part == name && *count > 0))
+    };
+    let below = key(names().filter(counted));
     let total: i64 = by_day.values().map(|sum| sum.runs).sum();
     let units = if width == 1 { "runs a day".to_owned() } else { format!("runs in {width} days") };
     let heads: Vec<&str> = std::iter::once("day").chain(names()).collect();

@@ -1,6 +1,6 @@
 //! What the report says of single runs: cooldowns, hops, the slowest and the failed ones.
 
-use super::chart::{Figure, Span, escape, flows, timeline};
+use super::chart::{Figure, Span, escape, flows, key, timeline};
 use crate::list::{outcome, precise, show_cost, took};
 use crate::row::{COLUMNS, Run};
 use crate::select::Selection;
@@ -57,8 +57,12 @@ pub fn cooldowns(db: &Connection, selection: &Selection, now: Stamp) -> Result<S
         rows,
     };
     let lines: Vec<(String, Vec<Span>)> = lines.into_iter().collect();
+    let mut classes: Vec<&str> =
+        lines.iter().flat_map(|(_, spans)| spans).map(|span| span.class.as_str()).collect();
+    classes.sort_unstable();
+    classes.dedup();
     let (height, drawing) = timeline(&lines, &when::show(first), &when::show(last));
-    Ok(figure.html("rest", height, &drawing, ""))
+    Ok(figure.html("rest", height, &drawing, &key(classes)))
 }
 
 /// From which provider calls went on to which.
