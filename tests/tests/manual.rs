@@ -5,6 +5,7 @@
 use ar_tests::source_dir;
 use std::collections::BTreeSet;
 use std::fs;
+use std::path::Path;
 
 #[test]
 fn ar_record_describes_every_field_and_no_others() {
@@ -33,6 +34,30 @@ fn ar_config_describes_every_key_and_no_others() {
         assert!(keys.remove(word), "{word}");
     }
     assert_eq!(described, keys);
+}
+
+#[test]
+fn the_overview_names_every_variable_of_ours() {
+    let overview = read("man/ar.7");
+    for tool in ["ar", "ar-core", "ar-diagnose", "ar-exec", "ar-log", "ar-pick", "ar-setup"] {
+        for source in sources(&source_dir().join(tool).join("src")) {
+            for name in source.split(|c: char| c != '_' && !c.is_ascii_uppercase()) {
+                if name.starts_with("AGENT_RUNNER_") {
+                    assert!(overview.contains(&format!("Ev {name}\n")), "ar(7) lacks {name} of {tool}");
+                }
+            }
+        }
+    }
+}
+
+/// The texts of all Rust sources below a directory.
+fn sources(dir: &Path) -> Vec<String> {
+    let paths = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    let texts = paths.map(|path| match path.is_dir() {
+        true => sources(&path),
+        false => vec![fs::read_to_string(&path).unwrap()],
+    });
+    texts.flatten().collect()
 }
 
 fn read(file: &str) -> String {
