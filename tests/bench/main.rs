@@ -21,6 +21,7 @@ const CALLS: usize = 64;
 
 fn main() -> io::Result<()> {
     let (short, long) = (home(), home());
+    let crowd = crowd();
     history::fill(&long, ROWS);
     let mut out = io::stdout().lock();
 
@@ -38,6 +39,7 @@ fn main() -> io::Result<()> {
         Subject::new("pipeline in sh, 100,000 rows", || long.sh(PIPELINE)),
         Subject::new("ar-pick, no history", || short.tool("ar-pick", &["-m", "pool"])),
         Subject::new("ar-pick, 100,000 rows", || long.tool("ar-pick", &["-m", "pool"])),
+        Subject::new("ar-pick, 1,000 providers", || crowd.tool("ar-pick", &["-m", "pool"])),
         Subject::with_record("ar-exec", &short, "ar-pick -m pool", || short.tool("ar-exec", &["hi"])),
         Subject::with_record("ar-diagnose", &short, "ar-pick -m pool | ar-exec hi", || {
             short.tool("ar-diagnose", &[])
@@ -71,5 +73,13 @@ fn home() -> Home {
         .map(|name| format!("[[providers]]\nname = \"{name}\"\ncommand = \"/bin/echo\"\nargs = [\"ok\"]\n"));
     home.model("pool", &providers.concat());
     home.ar(&["run", "-m", "pool", "hi"]).stdout("ok\n").check();
+    home
+}
+
+/// A home with a pool of many providers.
+fn crowd() -> Home {
+    let home = Home::new();
+    let provider = |n| format!("[[providers]]\nname = \"p{n}\"\ncommand = \"/bin/echo\"\n");
+    home.model("pool", &(0..1000).map(provider).collect::<String>());
     home
 }
