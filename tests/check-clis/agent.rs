@@ -16,8 +16,10 @@ pub struct Agent {
     pub never_says: &'static [Case],
     /// Whether it passes on when a quota is full again.
     pub tells_reset: bool,
-    /// Whether it tells tokens.
+    /// Whether it tells tokens, and not rounded.
     pub tells_tokens: bool,
+    /// Whether it has sessions that can be resumed.
+    pub has_sessions: bool,
 }
 
 /// Where a package comes from.
@@ -39,7 +41,7 @@ pub struct Setup {
 }
 
 /// All agents.
-pub const AGENTS: [Agent; 7] = [
+pub const AGENTS: [Agent; 8] = [
     Agent {
         name: "claude",
         source: Source::Npm("@anthropic-ai/claude-code"),
@@ -47,6 +49,7 @@ pub const AGENTS: [Agent; 7] = [
         never_says: &[],
         tells_reset: true,
         tells_tokens: true,
+        has_sessions: true,
     },
     Agent {
         name: "codex",
@@ -56,6 +59,7 @@ pub const AGENTS: [Agent; 7] = [
         never_says: &[Case::Refused],
         tells_reset: true,
         tells_tokens: true,
+        has_sessions: true,
     },
     Agent {
         name: "gemini",
@@ -64,6 +68,7 @@ pub const AGENTS: [Agent; 7] = [
         never_says: &[],
         tells_reset: true,
         tells_tokens: true,
+        has_sessions: true,
     },
     Agent {
         name: "opencode",
@@ -72,6 +77,7 @@ pub const AGENTS: [Agent; 7] = [
         never_says: &[],
         tells_reset: true,
         tells_tokens: true,
+        has_sessions: true,
     },
     Agent {
         name: "qwen",
@@ -80,6 +86,7 @@ pub const AGENTS: [Agent; 7] = [
         never_says: &[],
         tells_reset: false,
         tells_tokens: true,
+        has_sessions: true,
     },
     Agent {
         name: "copilot",
@@ -88,6 +95,7 @@ pub const AGENTS: [Agent; 7] = [
         never_says: &[],
         tells_reset: true,
         tells_tokens: false,
+        has_sessions: true,
     },
     Agent {
         name: "llm",
@@ -96,6 +104,16 @@ pub const AGENTS: [Agent; 7] = [
         never_says: &[],
         tells_reset: false,
         tells_tokens: true,
+        has_sessions: true,
+    },
+    Agent {
+        name: "aider",
+        source: Source::Pypi("aider-chat"),
+        setup: aider,
+        never_says: &[],
+        tells_reset: false,
+        tells_tokens: false,
+        has_sessions: false,
     },
 ];
 
@@ -181,6 +199,14 @@ fn llm(url: &str) -> Setup {
             (".config/io.datasette.llm/default_model.txt", "mock".to_owned()),
         ],
     }
+}
+
+fn aider(url: &str) -> Setup {
+    let mut env = openai(url);
+    env.push(("OPENAI_API_BASE", format!("{url}/v1")));
+    env.push(("AIDER_MODEL", "openai/mock".to_owned()));
+    env.push(("AIDER_SHOW_MODEL_WARNINGS", "false".to_owned()));
+    Setup { env, ..Setup::default() }
 }
 
 fn openai(url: &str) -> Vec<(&'static str, String)> {

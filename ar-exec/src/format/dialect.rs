@@ -2,7 +2,7 @@
 
 use super::outcome::Outcome;
 use super::scanner::Framing;
-use super::{claude, codex, copilot, gemini, llm, opencode};
+use super::{aider, claude, codex, copilot, gemini, llm, opencode};
 use ar_core::Failure;
 use ar_core::config::with_nearest;
 use std::ffi::OsStr;
@@ -11,6 +11,8 @@ use std::path::Path;
 /// How an agent reports its run on standard output, where that is not the answer alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
+    /// `aider`, which prints text in a form of its own
+    Aider,
     /// `claude -p --output-format json`
     Claude,
     /// `claude -p --output-format stream-json --verbose`
@@ -34,7 +36,8 @@ pub enum Format {
 }
 
 /// The formats by the names that the configuration gives them: the agent, and the value of its flag.
-const NAMES: [(&str, Format); 10] = [
+const NAMES: [(&str, Format); 11] = [
+    ("aider", Format::Aider),
     ("claude-json", Format::Claude),
     ("claude-stream-json", Format::ClaudeStream),
     ("codex-json", Format::Codex),
@@ -72,6 +75,10 @@ pub trait Dialect: Send {
     fn end(&mut self, outcome: &mut Outcome) -> Text;
     /// The object is broken.
     fn forget(&mut self);
+    /// Whether what came so far is of this format.
+    fn is_known(&self) -> bool {
+        true
+    }
 }
 
 impl Format {
@@ -97,15 +104,20 @@ impl Format {
 
     /// Whether the agent writes while it works, so that silence means something.
     pub fn is_stream(self) -> bool {
-        !matches!(self, Self::Claude | Self::Gemini | Self::Llm | Self::Qwen)
+        !matches!(self, Self::Aider | Self::Claude | Self::Gemini | Self::Llm | Self::Qwen)
     }
 
     pub(super) fn framing(self) -> Framing {
-        if self.is_stream() { Framing::Lines } else { Framing::Document }
+        match self {
+            Self::Aider => Framing::Text,
+            _ if self.is_stream() => Framing::Lines,
+            _ => Framing::Document,
+        }
     }
 
     pub(super) fn dialect(self) -> Box<dyn Dialect> {
         match self {
+            Self::Aider => Box::<aider::Aider>::default(),
             Self::Claude | Self::ClaudeStream => Box::new(claude::Claude::new()),
             Self::Qwen | Self::QwenStream => Box::new(claude::Claude::of_qwen()),
             Self::Codex => Box::<codex::Codex>::default(),
@@ -125,6 +137,9 @@ impl Format {
     fn asked_for<S: AsRef<OsStr>>(command: &OsStr, args: &[S]) -> Option<Self> {
         let base = Path::new(command).file_name().and_then(OsStr::to_str)?;
         let agent = base.split(|c: char| !c.is_ascii_alphabetic()).next()?;
+        if agent == "aider" {
+            return Some(Self::Aider);
+        }
         let value = match agent {
             "codex" | "llm" => args.iter().any(|arg| arg.as_ref() == "--json").then_some("json"),
             "claude" | "copilot" => flag(args, &["--output-format"]),
@@ -182,6 +197,7 @@ mod tests {
             ("opencode run", None),
             ("qwen -o json", Some(Format::Qwen)),
             ("qwen -o stream-json", Some(Format::QwenStream)),
+            ("aider --message x", Some(Format::Aider)),
             ("cat --json", None),
             ("/", None),
         ] {

@@ -4,6 +4,7 @@
 //! tool calls and the agent's own error. What it does not know it passes over: agents add events and fields with every
 //! version. It works in constant memory, and no line is too long, broken or cut for it.
 
+mod aider;
 mod answer;
 mod claude;
 mod codex;
@@ -86,8 +87,8 @@ impl Objects {
                 Ok(())
             }
             Event::End(true) => {
-                self.outcome.is_known = true;
                 let text = self.dialect.end(&mut self.outcome);
+                self.outcome.is_known |= self.dialect.is_known();
                 self.settle(text, live)
             }
             Event::End(false) => {

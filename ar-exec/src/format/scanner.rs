@@ -19,7 +19,12 @@ pub enum Framing {
     Lines,
     /// Objects over any number of lines, alone or in one array.
     Document,
+    /// No JSON: every line passes for an object with one string, whose path is [`LINE`].
+    Text,
 }
+
+/// The path of a line's text, its newline included.
+pub const LINE: &str = "line";
 
 /// What the scanner finds, in the order of the input. A path is made of keys with dots between, `*` standing for each
 /// element of an array; dots inside of keys become underscores.
@@ -88,6 +93,9 @@ impl Scanner {
         mut bytes: &[u8],
         tell: &mut impl FnMut(Event) -> io::Result<()>,
     ) -> io::Result<()> {
+        if self.framing == Framing::Text {
+            return bytes.split_inclusive(|byte| *byte == b'\n').try_for_each(|part| self.line(part, tell));
+        }
         while let Some((&first, rest)) = bytes.split_first() {
             if matches!(self.state, State::KeyText | State::ValueText) {
                 bytes = self.text(bytes, tell)?;
@@ -101,7 +109,26 @@ impl Scanner {
 
     /// Tells that the output ends here.
     pub fn finish(&mut self, tell: &mut impl FnMut(Event) -> io::Result<()>) -> io::Result<()> {
+        if self.framing == Framing::Text && self.state == State::ValueText {
+            return self.end_line(tell);
+        }
         self.reset(State::Outside, tell)
+    }
+
+    /// Takes a line, or a part of one.
+    fn line(&mut self, part: &[u8], tell: &mut impl FnMut(Event) -> io::Result<()>) -> io::Result<()> {
+        if self.state != State::ValueText {
+            self.state = self.start(State::ValueText);
+        }
+        self.keep(part);
+        tell(Event::Piece(LINE, part))?;
+        if part.ends_with(b"\n") { self.end_line(tell) } else { Ok(()) }
+    }
+
+    fn end_line(&mut self, tell: &mut impl FnMut(Event) -> io::Result<()>) -> io::Result<()> {
+        self.state = State::Outside;
+        tell(Event::Value(LINE, &String::from_utf8_lossy(&self.kept)))?;
+        tell(Event::End(true))
     }
 
     fn byte(&mut self, byte: u8, tell: &mut impl FnMut(Event) -> io::Result<()>) -> io::Result<()> {

@@ -206,10 +206,10 @@ fn a_failed_run_of_each_agent_tells_its_error_and_no_answer() {
 fn it_does_not_matter_where_the_output_is_cut_into_pieces() {
     let good = SUCCESSES.map(|(format, _, text, ..)| (format, text));
     let failed = FAILURES.map(|(format, text, ..)| (format, text));
-    for (format, text) in good.into_iter().chain(failed) {
+    for (format, text) in good.into_iter().chain(failed).chain([(Format::Aider, AIDER)]) {
         let whole = lines(format, text);
         // Every byte of the short samples; of the long ones a share, as the time goes with the square.
-        for at in (0..text.len()).step_by(1 + text.len() / 500) {
+        for at in (0..text.len()).step_by(1 + text.len() / 200) {
             let (first, second) = text.as_bytes().split_at(at);
             assert_eq!(read(format, &[first, second]), whole, "{format:?} at {at}");
         }
@@ -221,7 +221,7 @@ fn it_does_not_matter_where_the_output_is_cut_into_pieces() {
 #[test]
 fn an_output_that_ends_anywhere_is_no_trouble() {
     for (format, _, text, session, ..) in SUCCESSES {
-        for end in (0..text.len()).step_by(1 + text.len() / 500) {
+        for end in (0..text.len()).step_by(1 + text.len() / 200) {
             let run = read(format, &[&text.as_bytes()[..end]]);
             assert!(HELLO.starts_with(&run.answer), "{format:?}: {}", run.answer);
             assert!(run.outcome.session.is_none_or(|id| id == session), "{format:?} at {end}");
@@ -383,6 +383,36 @@ fn a_target_that_cannot_be_written_to_is_an_error() {
     assert!(Reader::new(Format::Codex, full()).feed(text, &mut std::io::sink()).is_err());
     let answer = tempfile::tempfile().unwrap();
     assert!(Reader::new(Format::Codex, answer).feed(text, &mut full()).is_err());
+}
+
+const AIDER: &str = include_str!("samples/aider-ok.txt");
+
+#[test]
+fn aider_s_answer_is_told_from_its_banner_and_its_accounts() {
+    let run = lines(Format::Aider, AIDER);
+    assert_eq!(
+        (run.answer.as_str(), run.shown.as_str()),
+        ("Hello from the mock model.\n\n", run.answer.as_str())
+    );
+    assert_eq!((run.outcome.error, run.outcome.turns), (None, Some(1)));
+    let usage = run.outcome.usage.unwrap();
+    assert_eq!((usage.input_tokens, usage.output_tokens), (1200, 6));
+    let wrapped = "litellm.RateLimitError: RateLimitError: OpenAIException - Rate limit reached for\n\
+                   this model. Please try again in 3s.\n\
+                   The API provider has rate limited you. Try again later or check your quotas.\n\
+                   Retrying in 0.2 seconds...\n";
+    let (banner, answer) = AIDER.split_once("\n\nHello").unwrap();
+    let banner = format!("{banner}\n\n");
+    let failed = lines(Format::Aider, &format!("{banner}{wrapped}{wrapped}"));
+    assert_eq!((failed.answer.as_str(), failed.outcome.is_known), ("", true));
+    let error = failed.outcome.error.unwrap();
+    let message =
+        "RateLimitError: OpenAIException - Rate limit reached for this model. Please try again in 3s.";
+    assert_eq!((error.kind.as_str(), error.message.as_str()), ("RateLimitError", message));
+    let retried = lines(Format::Aider, &format!("{banner}{wrapped}Hello{answer}"));
+    assert_eq!(retried.answer, "Hello from the mock model.\n\n");
+    assert_eq!(retried.outcome.error, None);
+    assert!(!lines(Format::Aider, "usage: aider [-h]\n").outcome.is_known);
 }
 
 /// A small generator of numbers that look like chance, the same in every run.
