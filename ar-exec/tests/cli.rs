@@ -661,7 +661,8 @@ fn a_stopped_run_goes_on_and_its_clock_with_it() {
     );
     world.file("record", world.record());
     let child = world.spawn(&["--record", "record", "hi"]);
-    while !world.path("pids").exists() {
+    // The file is there a moment before its content is.
+    while !fs::read(world.path("pids")).is_ok_and(|pids| pids.ends_with(b"\n")) {
         std::thread::yield_now();
     }
     let state = |pid: &str| {
