@@ -9,6 +9,7 @@ use serde_json::Value;
 pub enum Case {
     Success,
     Resume,
+    Lost,
     InvalidKey,
     RateLimit,
     Quota,
@@ -21,9 +22,10 @@ pub enum Case {
 }
 
 /// All of them; a session is resumed that the first one began.
-pub const CASES: [Case; 11] = [
+pub const CASES: [Case; 12] = [
     Case::Success,
     Case::Resume,
+    Case::Lost,
     Case::InvalidKey,
     Case::RateLimit,
     Case::Quota,
@@ -59,6 +61,7 @@ impl Case {
         match self {
             Self::Success => "success",
             Self::Resume => "resume",
+            Self::Lost => "lost session",
             Self::InvalidKey => "invalid key",
             Self::RateLimit => "rate limit",
             Self::Quota => "quota",
@@ -74,7 +77,7 @@ impl Case {
     /// What the provider does; None where there is none.
     pub fn plan(self) -> Option<Plan> {
         Some(match self {
-            Self::Success | Self::Resume => Plan::Ok,
+            Self::Success | Self::Resume | Self::Lost => Plan::Ok,
             Self::InvalidKey => Plan::InvalidKey,
             Self::RateLimit => Plan::RateLimit,
             Self::Quota => Plan::Quota,
@@ -94,6 +97,10 @@ impl Case {
         let expected = match self {
             Self::Success | Self::Resume => return Cell { said, wrong: self.success(agent, left, session) },
             Self::Hang => return Cell { said, wrong: unless(end == "idle", "the limit on silence") },
+            Self::Lost => {
+                let detail = left.record["diagnosis"]["detail"].as_str();
+                return Cell { said, wrong: unless(detail == Some("session_not_found"), "session_not_found") };
+            }
             Self::Killed => return Cell { said, wrong: unless(end == "signal", "a signal") },
             Self::InvalidKey => "auth_expired",
             Self::RateLimit | Self::Overloaded | Self::ServerError => "rate_limit",

@@ -68,7 +68,8 @@ impl Bench {
 
     /// Runs a case and judges it.
     pub fn cell(&mut self, case: Case) -> Cell {
-        if case == Case::Resume && self.session.is_none() {
+        let needs_session = matches!(case, Case::Resume | Case::Lost);
+        if needs_session && (!self.agent.has_sessions || self.session.is_none()) {
             return Cell { said: "–".to_owned(), wrong: None };
         }
         match self.run(case) {
@@ -90,6 +91,7 @@ impl Bench {
         match (case, &self.session) {
             (Case::Hang, _) => exec.args(["--idle-timeout", IDLE_TIMEOUT]),
             (Case::Resume, Some(session)) => exec.args(["--session", session]),
+            (Case::Lost, Some(session)) => exec.args(["--session", &unlike(session)]),
             _ => &mut exec,
         };
         let mut exec = exec.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
@@ -179,6 +181,11 @@ impl Bench {
             &format!("{record:#}\n"),
         )
     }
+}
+
+/// An id of the same form that no session has.
+fn unlike(session: &str) -> String {
+    session.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect()
 }
 
 /// The agent's starter template.
