@@ -27,7 +27,8 @@ pub fn run(cli: &Cli, state_file: &Path) -> Result<ExitCode> {
         None if cli.store.failover => return Ok(ExitCode::SUCCESS),
         None => return Err(record::no_record().into()),
     };
-    let config = config(cli);
+    // What made no run needs none, and ar-pick has told what is wrong with it.
+    let config = if status::made_no_run(&record)? { Config::default() } else { config(cli) };
     let mut worst = exit::OK;
     loop {
         if !tags.is_empty() {
