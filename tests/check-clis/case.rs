@@ -99,7 +99,10 @@ impl Case {
             Self::Hang => return Cell { said, wrong: unless(end == "idle", "the limit on silence") },
             Self::Lost => {
                 let detail = left.record["diagnosis"]["detail"].as_str();
-                return Cell { said, wrong: unless(detail == Some("session_not_found"), "session_not_found") };
+                return Cell {
+                    said,
+                    wrong: unless(detail == Some("session_not_found"), "session_not_found"),
+                };
             }
             Self::Killed => return Cell { said, wrong: unless(end == "signal", "a signal") },
             Self::InvalidKey => "auth_expired",
