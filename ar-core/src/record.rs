@@ -16,6 +16,20 @@ pub const VERSION: u64 = 1;
 pub const MAX_BYTES: usize = 4096;
 /// A longer line on standard input is not a record, and is not read into memory.
 const MAX_INPUT_BYTES: u64 = 65_536;
+/// What the stages may add to a record after ar-pick: `exec`, `diagnosis` and `error` with their texts cut.
+const ROOM_BYTES: usize = 1536;
+/// Texts for people; where a line would be too long, they are what is cut. Names are not: who a cut name means, nobody
+/// knows.
+const FREE_TEXTS: [&str; 6] = [
+    "/pick/reason",
+    "/exec/error/message",
+    "/diagnosis/evidence",
+    "/diagnosis/detail",
+    "/error/message",
+    "/error/hint",
+];
+/// The shortest that a text is cut to, in bytes.
+const MIN_TEXT_BYTES: usize = 32;
 
 /// A record: the tools' own objects, and every field that they do not know, in the order in which they came.
 #[derive(Debug, Clone, PartialEq)]
@@ -417,25 +431,87 @@ impl Record {
         )
     }
 
+    /// Puts a tool's trouble into the record and writes it. Where that makes too long a line, the fields that are not ours
+    /// are left out, and then all but the ids: who reads the pipe must learn of the trouble in any case.
+    pub fn write_error(&mut self, tool: &str, failure: &Failure, output: impl Write) -> anyhow::Result<()> {
+        self.set_error(tool, failure)?;
+        if self.to_line().is_err() {
+            self.leave_out_foreign();
+        }
+        if self.to_line().is_err() {
+            let mut bare = Self::new(
+                self.run(),
+                if is_id(self.call()) { self.call() } else { self.run() },
+                self.attempt(),
+            );
+            bare.set_error(tool, failure)?;
+            *self = bare;
+        }
+        self.write(output)
+    }
+
+    /// Whether the stages to come can add their objects without making the line too long.
+    pub fn check_room(&self) -> anyhow::Result<()> {
+        let mut value = self.as_value();
+        cut_texts(&mut value, MIN_TEXT_BYTES);
+        let bytes = value.to_string().len() + 1;
+        if bytes + ROOM_BYTES < MAX_BYTES {
+            return Ok(());
+        }
+        let message = format!(
+            "the record of run '{}' has {bytes} bytes, which leaves no room below {MAX_BYTES} for what a run adds",
+            self.run()
+        );
+        Err(Failure::trouble(message)
+            .hint("put less of your own into the record, such as the path of a file")
+            .into())
+    }
+
+    /// Keeps our own fields alone.
+    fn leave_out_foreign(&mut self) {
+        self.fields.retain(|name, _| {
+            [
+                "v",
+                "run",
+                "call",
+                "attempt",
+                "model",
+                "model_asked",
+                "dir",
+                "pick",
+                "exec",
+                "diagnosis",
+                "error",
+            ]
+            .contains(&name.as_str())
+        });
+        self.leave_out_foreign_in::<Pick>("pick");
+        self.leave_out_foreign_in::<Exec>("exec");
+        self.leave_out_foreign_in::<Diagnosis>("diagnosis");
+    }
+
+    fn leave_out_foreign_in<T: DeserializeOwned + Serialize>(&mut self, name: &str) {
+        let Some(value) = self.fields.remove(name) else { return };
+        // An object that is damaged is of no use to anybody.
+        if let Ok(Ok(own)) = T::deserialize(value).map(serde_json::to_value) {
+            self.fields.insert(name.to_owned(), own);
+        }
+    }
+
     /// The record as one line without its newline, below [`MAX_BYTES`] with it.
     ///
-    /// Where it would be longer, the longest texts of our own objects are cut; fields that are not ours never are. What
-    /// is still too long then is an error.
+    /// Where it would be longer, texts for people are cut, the longest first; names, and fields that are not ours, never
+    /// are. What is still too long then is an error.
     pub fn to_line(&self) -> anyhow::Result<String> {
-        let mut map = self.fields.clone();
+        let mut value = self.as_value();
         loop {
-            let line = serde_json::to_string(&map).context("cannot write the record")?;
+            let line = value.to_string();
             if line.len() + 1 < MAX_BYTES {
                 return Ok(line);
             }
-            let longest = ["pick", "exec", "diagnosis", "error"]
-                .iter()
-                .filter_map(|name| map.get(*name))
-                .flat_map(texts)
-                .map(str::len)
-                .max()
-                .unwrap_or(0);
-            if longest <= 64 {
+            let texts = FREE_TEXTS.iter().filter_map(|path| value.pointer(path)?.as_str());
+            let longest = texts.map(str::len).max().unwrap_or(0);
+            if longest <= MIN_TEXT_BYTES {
                 bail!(
                     "the record of run '{}' has {} bytes, and {} is the limit",
                     self.run(),
@@ -443,11 +519,7 @@ impl Record {
                     MAX_BYTES
                 );
             }
-            for name in ["pick", "exec", "diagnosis", "error"] {
-                if let Some(value) = map.get_mut(name) {
-                    cut_texts(value, longest / 2);
-                }
-            }
+            cut_texts(&mut value, (longest / 2).max(MIN_TEXT_BYTES));
         }
     }
 
@@ -528,27 +600,18 @@ fn cut(text: &mut String, max_bytes: usize) {
     }
 }
 
-fn texts(value: &Value) -> Vec<&str> {
-    match value {
-        Value::String(text) => vec![text],
-        Value::Array(items) => items.iter().flat_map(texts).collect(),
-        Value::Object(map) => map.values().flat_map(texts).collect(),
-        _ => Vec::new(),
-    }
-}
-
-fn cut_texts(value: &mut Value, max_bytes: usize) {
-    match value {
-        Value::String(text) => cut(text, max_bytes),
-        Value::Array(items) => items.iter_mut().for_each(|item| cut_texts(item, max_bytes)),
-        Value::Object(map) => map.values_mut().for_each(|item| cut_texts(item, max_bytes)),
-        _ => {}
+fn cut_texts(record: &mut Value, max_bytes: usize) {
+    for path in FREE_TEXTS {
+        if let Some(Value::String(text)) = record.pointer_mut(path) {
+            cut(text, max_bytes);
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     const RUN: &str = "01K9ZXW6N7Q8R9S0T1V2W3X4Y5";
 
@@ -597,6 +660,41 @@ mod tests {
         assert_eq!(Record::parse(&line).unwrap().get::<ToolError>("error").unwrap().unwrap().code, 2);
         record.set("theirs", "x".repeat(5000)).unwrap();
         assert!(record.to_line().is_err());
+    }
+
+    #[test]
+    fn texts_are_cut_and_names_never() {
+        let mut record = Record::new(RUN, RUN, 1);
+        let name = "n".repeat(64);
+        let pick = json!({"provider": name, "account": name, "at": Stamp(0), "lease_until": Stamp(0),
+            "probe": false, "reason": "r".repeat(65), "theirs": "t".repeat(65)});
+        record.set("pick", pick).unwrap();
+        record.set("theirs", "").unwrap();
+        let pad = MAX_BYTES + 10 - record.to_line().unwrap().len();
+        record.set("theirs", "x".repeat(pad)).unwrap();
+        let cut = Record::parse(&record.to_line().unwrap()).unwrap();
+        assert!(cut.at("pick.reason").and_then(Value::as_str).unwrap().len() <= 32);
+        for field in ["pick.provider", "pick.account", "pick.theirs", "theirs"] {
+            assert_eq!(cut.at(field), record.at(field), "{field}");
+        }
+    }
+
+    #[test]
+    fn trouble_is_told_however_long_the_record_is() {
+        let failure = Failure::trouble("no room");
+        for (field, kept) in [("theirs", true), ("dir", false)] {
+            let mut record = Record::new(RUN, RUN, 2);
+            record.set("model", "m").unwrap();
+            record.set(field, "x".repeat(5000)).unwrap();
+            assert!(record.check_room().is_err());
+            let mut line = Vec::new();
+            record.write_error("ar-exec", &failure, &mut line).unwrap();
+            let told = Record::parse(str::from_utf8(&line).unwrap()).unwrap();
+            assert_eq!((told.run(), told.attempt()), (RUN, 2));
+            assert_eq!(told.get::<ToolError>("error").unwrap().unwrap().message, "no room");
+            assert_eq!(told.text("model").is_some(), kept, "{field}");
+        }
+        assert!(Record::new(RUN, RUN, 1).check_room().is_ok());
     }
 
     #[test]
