@@ -1,4 +1,19 @@
-//! What a process inherited about signals.
+//! Signals, as far as two tools deal with them alike.
+
+use anyhow::Context;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+
+/// Lets this process live on through the signals that end a pipeline, for the rest of its life.
+///
+/// A Ctrl-C reaches every stage. The run that it ends must still be diagnosed and stored, and end-of-file is what ends a
+/// filter. The handlers do nothing: an ignored signal would stay ignored in the programs that we start.
+pub fn outlive() -> anyhow::Result<()> {
+    for signal in [SIGHUP, SIGINT, SIGQUIT, SIGTERM] {
+        signal_hook::flag::register(signal, std::sync::Arc::default())
+            .with_context(|| format!("cannot handle signal {signal}"))?;
+    }
+    Ok(())
+}
 
 /// Whether a signal is ignored, as nohup(1) and a shell's background jobs have it. A program that takes the signal
 /// nevertheless dies of the hang-up that its user wanted it to survive.

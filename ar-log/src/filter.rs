@@ -8,7 +8,7 @@ use crate::{NAME, answer, status, tags};
 use crate::{hook, prune};
 use anyhow::Result;
 use ar_core::config::{Config, LogContent};
-use ar_core::{Failure, Record, Stamp, exit, paths, record, state::State};
+use ar_core::{Failure, Record, Stamp, exit, paths, record, signals, state::State};
 use std::io::{stdin, stdout};
 use std::path::Path;
 use std::process::ExitCode;
@@ -19,7 +19,7 @@ const SEARCHED_BYTES: u64 = 65_536;
 /// Stores every record of standard input. The status is that of the last run that is not good.
 pub fn run(cli: &Cli, state_file: &Path) -> Result<ExitCode> {
     let tags = tags::parse(&cli.select.tag)?;
-    outlive_signals()?;
+    signals::outlive()?;
     let mut input = stdin().lock();
     let mut record = match record::read(&mut input)? {
         Some(record) => record,
@@ -99,14 +99,4 @@ fn print(cli: &Cli, record: &Record, code: u8) -> Result<()> {
         (_, true) if code == exit::OK => answer::print(record),
         (_, true) => answer::print_failure(NAME, record),
     }
-}
-
-/// A Ctrl-C reaches every stage of a pipeline. The run that it ends must still be stored, and end-of-file ends us.
-fn outlive_signals() -> Result<()> {
-    use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
-    for signal in [SIGHUP, SIGINT, SIGQUIT, SIGTERM] {
-        signal_hook::flag::register(signal, std::sync::Arc::default())
-            .map_err(|error| Failure::trouble(format!("cannot handle signal {signal}: {error}")))?;
-    }
-    Ok(())
 }
