@@ -5,13 +5,14 @@ use crate::cli::Cli;
 use crate::listing;
 use anyhow::{Context, Result};
 use ar_core::record::{self, Exec};
-use ar_core::{Failure, Record, Stamp};
+use ar_core::{Failure, Record, Stamp, signals};
 use ar_diagnose::evidence::Evidence;
 use ar_diagnose::explain;
 use ar_diagnose::judge::judge;
 use ar_diagnose::rule::Rule;
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, BufReader, Write};
 use std::os::fd::AsFd;
@@ -21,8 +22,8 @@ use std::process::ExitCode;
 ///
 /// A record that carries an error passes untouched. What goes wrong here rides on in the record as well.
 pub fn run(cli: &Cli) -> Result<ExitCode> {
-    stay_for_the_end()?;
-    let rules = listing::load(cli.config.as_deref())?;
+    signals::outlive()?;
+    let mut rules = None;
     // Standard input has a buffer of its own, which nobody can look into.
     let input = io::stdin().as_fd().try_clone_to_owned().context("cannot open standard input")?;
     let mut input = BufReader::new(File::from(input));
@@ -35,12 +36,18 @@ pub fn run(cli: &Cli) -> Result<ExitCode> {
         match record::read(&mut input) {
             Ok(Some(mut record)) => {
                 any = true;
-                let trouble = diagnose(cli, &rules, &mut record).err();
-                if let Some(error) = &trouble {
-                    record.set_error("ar-diagnose", &Failure::of(error))?;
+                let mut trouble = diagnose(cli, &mut rules, &mut record).err();
+                if trouble.is_none()
+                    && let Err(error) = record.write(&mut output)
+                {
+                    if record.to_line().is_ok() {
+                        return Err(error);
+                    }
+                    // Nothing was written: the line is too long.
+                    trouble = Some(error);
                 }
-                record.write(&mut output)?;
                 if let Some(error) = trouble {
+                    record.write_error("ar-diagnose", &Failure::of(&error), &mut output)?;
                     return Err(error);
                 }
             }
@@ -51,13 +58,18 @@ pub fn run(cli: &Cli) -> Result<ExitCode> {
     }
 }
 
-fn diagnose(cli: &Cli, rules: &[Rule], record: &mut Record) -> Result<()> {
+/// Diagnoses one record. The rules are read for the first that needs them, so that their trouble has a record to ride on.
+fn diagnose(cli: &Cli, rules: &mut Option<Cow<'static, [Rule]>>, record: &mut Record) -> Result<()> {
     if record.at("error").is_some_and(|error| !error.is_null()) {
         return Ok(());
     }
     let exec: Exec = record
         .get("exec")?
         .ok_or_else(|| Failure::trouble("the record has no 'exec'").hint("run ar-exec before ar-diagnose"))?;
+    let rules = match rules {
+        Some(rules) => rules,
+        None => rules.insert(listing::load(cli.config.as_deref())?),
+    };
     let evidence = Evidence::of_run(&exec, record.dir().as_deref())?;
     let mut judgement = judge(&evidence, rules, Stamp::now()?);
     let failed = record.at("pick.provider").and_then(|provider| provider.as_str()).map(str::to_owned);
@@ -91,18 +103,6 @@ fn wait_for_input() -> Result<bool> {
 fn fail(output: &mut impl Write, error: anyhow::Error) -> Result<ExitCode> {
     let id = record::new_id(Stamp::now()?)?;
     let mut record = Record::new(&id, &id, 1);
-    record.set_error("ar-diagnose", &Failure::of(&error))?;
-    record.write(output)?;
+    record.write_error("ar-diagnose", &Failure::of(&error), output)?;
     Err(error)
-}
-
-/// A Ctrl-C hits the whole pipeline, and the run that it ended must still be diagnosed and stored: a filter ends when
-/// its input does.
-fn stay_for_the_end() -> Result<()> {
-    use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
-    for signal in [SIGHUP, SIGINT, SIGQUIT, SIGTERM] {
-        signal_hook::flag::register(signal, std::sync::Arc::default())
-            .with_context(|| format!("cannot handle signal {signal}"))?;
-    }
-    Ok(())
 }

@@ -273,6 +273,34 @@ fn config(rules: &str) -> tempfile::TempDir {
     dir
 }
 
+#[test]
+fn rules_that_cannot_be_read_are_told_in_the_record() {
+    let config = tempfile::tempdir().unwrap();
+    std::fs::write(config.path().join("rules.d"), "").unwrap();
+    let run = Run::new(1, "", "429\n");
+    let input = format!("{}\n", run.record());
+    let output =
+        tool().arg("--config").arg(config.path()).write_stdin(input).assert().code(2).get_output().clone();
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&told["run"], &told["error"]["tool"]), (&json!(RUN), &json!("ar-diagnose")));
+    assert_eq!(told["exec"], run.exec, "what the run was stays");
+    assert_eq!(
+        String::from_utf8(output.stderr).unwrap(),
+        format!("ar-diagnose: {}\n", told["error"]["message"].as_str().unwrap())
+    );
+}
+
+#[test]
+fn a_record_that_grows_too_long_goes_on_with_an_error() {
+    let run = Run::new(1, "", "429 Too Many Requests\n");
+    let mut record = run.record();
+    record["theirs"] = json!("");
+    record["theirs"] = json!("x".repeat(4090 - record.to_string().len()));
+    let output = tool().write_stdin(format!("{record}\n")).assert().code(2).get_output().clone();
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&told["run"], &told["error"]["tool"]), (&json!(RUN), &json!("ar-diagnose")));
+}
+
 const OURS: &str = r#"
 [[rule]]
 id = "seats"
