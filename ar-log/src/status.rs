@@ -23,6 +23,9 @@ pub fn code(record: &Record) -> Result<u8> {
     Ok(match exec.end {
         End::Spawn => match exec.error.map(|error| error.kind).as_deref() {
             Some("not_found") => exit::NOT_FOUND,
+            // As env -C has it: the wrapper's trouble, the command is not to blame.
+            Some("bad_cwd") => exit::WRAPPER,
+            // Arguments that are too long among them, as sh has it.
             _ => exit::NOT_EXECUTABLE,
         },
         End::Timeout | End::Idle | End::MaxOutput | End::MaxTurns | End::MaxCost => exit::TIMEOUT,
@@ -96,6 +99,20 @@ mod tests {
             let diagnosis = json!({"verdict": verdict, "class": class, "detail": null, "by": "exit", "evidence": null,
                 "retry_at": null, "retry_from": null, "scope": null});
             assert_eq!(code(&record(&exec, &diagnosis)).unwrap(), status, "{exec} {diagnosis}");
+        }
+    }
+
+    #[test]
+    fn what_kept_a_child_from_starting_has_its_status() {
+        for (kind, status) in
+            [("not_found", 127), ("not_executable", 126), ("too_long", 126), ("other", 126), ("bad_cwd", 125)]
+        {
+            let exec = json!({"argv0": "x", "started": "2026-11-20T10:00:00Z", "elapsed_ms": 0, "end": "spawn",
+                "exit_code": null, "signal": null, "stdout_bytes": 0, "stderr_bytes": 0,
+                "error": {"kind": kind, "message": "no"}});
+            let diagnosis = json!({"verdict": "caller", "class": "unknown", "detail": null, "by": "end",
+                "evidence": null, "retry_at": null, "retry_from": null, "scope": null});
+            assert_eq!(code(&record(&exec, &diagnosis)).unwrap(), status, "{kind}");
         }
     }
 }
