@@ -1,5 +1,6 @@
 //! The one clock, and points in time as the database and the record keep them.
 
+use crate::exit::Failure;
 use anyhow::Context;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -22,14 +23,19 @@ impl Stamp {
             None => Ok(Self(Timestamp::now().as_millisecond())),
             Some(value) => {
                 let text = value.to_string_lossy();
-                Self::parse(&text).with_context(|| format!("cannot use {NOW_VARIABLE} '{text}' as the time"))
+                Self::parse(&text).with_context(|| format!("{NOW_VARIABLE} is wrong"))
             }
         }
     }
 
     /// Reads an RFC 3339 time.
     pub fn parse(text: &str) -> anyhow::Result<Self> {
-        Ok(Self(text.parse::<Timestamp>()?.as_millisecond()))
+        let time = text.parse::<Timestamp>();
+        // What the parser says is about its grammar; an example says more.
+        let time = time.map_err(|_| {
+            Failure::trouble(format!("cannot read '{text}' as a time")).hint("such as 2026-11-20T10:00:00Z")
+        })?;
+        Ok(Self(time.as_millisecond()))
     }
 
     /// This time moved forward by `duration`.
@@ -71,13 +77,18 @@ pub fn parse_duration(text: &str) -> anyhow::Result<Duration> {
     if let Ok(seconds) = text.parse::<u32>() {
         return Ok(Duration::from_secs(u64::from(seconds)));
     }
-    let span: jiff::Span =
-        text.parse().with_context(|| format!("cannot read '{text}' as a length of time"))?;
-    let duration: SignedDuration = span
-        .to_duration(jiff::SpanRelativeTo::days_are_24_hours())
-        .with_context(|| format!("cannot read '{text}' as a length of time"))?;
-    Duration::try_from(duration)
-        .map_err(|_| anyhow::anyhow!("cannot read '{text}' as a length of time: it is negative"))
+    read_span(text).ok_or_else(|| {
+        Failure::trouble(format!("cannot read '{text}' as a length of time"))
+            .hint("such as 90, 5m or 1h 30m")
+            .into()
+    })
+}
+
+/// A length of time with units; none where it cannot be read or is negative.
+fn read_span(text: &str) -> Option<Duration> {
+    let span: jiff::Span = text.parse().ok()?;
+    let duration: SignedDuration = span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).ok()?;
+    Duration::try_from(duration).ok()
 }
 
 /// Words a length of time for people: the two largest units that count, `1h 30m`, `45s`, `0s`.
@@ -124,7 +135,9 @@ mod tests {
             assert_eq!(parse_duration(text).unwrap(), Duration::from_secs(seconds), "{text}");
         }
         for text in ["", "soon", "-5s", "1 fortnight"] {
-            assert!(parse_duration(text).is_err(), "{text}");
+            let failure = Failure::of(&parse_duration(text).unwrap_err());
+            assert_eq!(failure.message, format!("cannot read '{text}' as a length of time"));
+            assert_eq!(failure.hint.as_deref(), Some("such as 90, 5m or 1h 30m"));
         }
         for (seconds, text) in [(0, "0s"), (45, "45s"), (5400, "1h 30m"), (3601, "1h"), (172_800, "2d")] {
             assert_eq!(show_duration(Duration::from_secs(seconds)), text);
