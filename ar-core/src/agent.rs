@@ -1,6 +1,6 @@
 //! An agent: instructions in Markdown with YAML front matter, put before the prompt.
 
-use crate::config::{agent_names, is_name, with_nearest};
+use crate::config::{agent_names, is_name, unknown_field, with_nearest};
 use crate::exit::Failure;
 use anyhow::Context;
 use serde::Deserialize;
@@ -80,20 +80,18 @@ fn file(dir: &Path, which: &str) -> anyhow::Result<PathBuf> {
     Err(with_nearest(failure, which, agent_names(dir)?.iter().map(String::as_str)).into())
 }
 
-/// Parts front matter and body; a text that does not begin with `---` is all body. None where the front matter is open.
+/// Parts front matter and body; a text that does not begin with a line `---` is all body. None where the front matter is
+/// open. Blanks at the end of such a line, which nobody sees, do not count.
 fn split(text: &str) -> Option<(&str, &str)> {
-    let Some(rest) = text.strip_prefix("---\n") else { return Some(("", text)) };
-    if let Some(body) = rest.strip_prefix("---").filter(|body| body.is_empty() || body.starts_with('\n')) {
-        return Some(("", body));
-    }
-    let mut from = 0;
-    while let Some(found) = rest.get(from..)?.find("\n---") {
-        let (front, after) = rest.split_at(from + found + 1);
-        let body = after.strip_prefix("---")?;
-        if body.is_empty() || body.starts_with('\n') {
-            return Some((front, body));
+    let is_fence = |line: &str| line.trim_end() == "---";
+    let first = text.split_inclusive('\n').next().unwrap_or("");
+    let Some(rest) = text.strip_prefix(first).filter(|_| is_fence(first)) else { return Some(("", text)) };
+    let mut length = 0;
+    for line in rest.split_inclusive('\n') {
+        if is_fence(line) {
+            return Some((rest.get(..length)?, rest.get(length + line.len()..)?));
         }
-        from += found + 4;
+        length += line.len();
     }
     None
 }
@@ -104,8 +102,12 @@ fn damaged(file: &Path, error: &serde_saphyr::Error) -> Failure {
     let message = error.without_snippet().to_string();
     let message = message.lines().next().unwrap_or("it cannot be read");
     let message = message.split(" at line ").next().unwrap_or(message);
-    Failure::trouble(format!("{}:{line}: {message}", file.display()))
-        .hint("the keys are description, model and output_format")
+    let place = format!("{}:{line}", file.display());
+    let failure = match unknown_field(message) {
+        Some((key, _)) => Failure::trouble(format!("{place}: unknown key '{key}'")),
+        None => Failure::trouble(format!("{place}: {}", message.replace('`', "'"))),
+    };
+    failure.hint("the keys are name, description, model and output_format")
 }
 
 #[cfg(test)]
@@ -118,8 +120,13 @@ mod tests {
 
     #[test]
     fn front_matter_is_optional_and_may_be_empty_or_have_carriage_returns() {
-        for text in ["Do it.\n", "---\n---\nDo it.\n", "---\r\n---\r\nDo it.\r\n", "---\n# none\n---\nDo it."]
-        {
+        for text in [
+            "Do it.\n",
+            "---\n---\nDo it.\n",
+            "---\r\n---\r\nDo it.\r\n",
+            "---\n# none\n---\nDo it.",
+            "--- \n---\t\nDo it.",
+        ] {
             let agent = parse(text).unwrap();
             assert_eq!((agent.body.as_str(), agent.model), ("Do it.", None), "{text:?}");
         }
@@ -142,6 +149,6 @@ mod tests {
         let error = parse("---\ndescription: x\n").unwrap_err().to_string();
         assert_eq!(error, "a.md:1: the front matter has no closing '---'");
         let error = parse("---\ndescription: x\nmodle: y\n---\n").unwrap_err().to_string();
-        assert!(error.starts_with("a.md:3: "), "{error}");
+        assert_eq!(error, "a.md:3: unknown key 'modle'");
     }
 }

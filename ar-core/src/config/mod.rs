@@ -192,7 +192,7 @@ fn located(path: &Path, text: &str, offset: usize, message: &str) -> Failure {
 }
 
 /// Takes the key and the known keys out of serde's sentence "unknown field `a`, expected one of `b`, `c`".
-fn unknown_field(message: &str) -> Option<(&str, Vec<&str>)> {
+pub(crate) fn unknown_field(message: &str) -> Option<(&str, Vec<&str>)> {
     let mut quoted = message.strip_prefix("unknown field ")?.split('`').skip(1).step_by(2);
     Some((quoted.next()?, quoted.collect()))
 }
