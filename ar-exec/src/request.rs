@@ -85,6 +85,7 @@ impl Request {
 
     /// Runs one record's provider and adds `exec` to the record.
     pub fn run(&mut self, record: &mut Record, signals: &Signals) -> anyhow::Result<Rest> {
+        record.check_room()?;
         let path = match record.dir() {
             Some(dir) => dir,
             None => paths::run_dir(&paths::state_file(self.state.as_deref())?, record.run()),

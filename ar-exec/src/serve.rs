@@ -24,7 +24,11 @@ pub fn run(
         Ok(rest) => {
             let written = record.write(io::stdout());
             rest.end(signals)?;
-            written.map(|()| exit::OK)
+            match written {
+                // Nothing was written: the line is too long.
+                Err(error) if record.to_line().is_err() => refuse(record, &error),
+                written => written.map(|()| exit::OK),
+            }
         }
         Err(error) => refuse(record, &error),
     }
@@ -33,9 +37,8 @@ pub fn run(
 /// Lets our own trouble ride the pipe.
 pub fn refuse(mut record: Record, error: &anyhow::Error) -> anyhow::Result<u8> {
     let failure = Failure::of(error);
-    record.set_error("ar-exec", &failure)?;
     exit::warn("ar-exec", &failure);
-    record.write(io::stdout())?;
+    record.write_error("ar-exec", &failure, io::stdout())?;
     Ok(failure.code)
 }
 

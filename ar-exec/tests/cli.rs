@@ -760,6 +760,33 @@ fn a_signal_cancels_the_run_and_the_record_is_still_printed() {
 }
 
 #[test]
+fn a_record_without_room_is_refused_before_anything_runs() {
+    let world = World::new();
+    world.provider("", "touch \"$HOME/ran\"");
+    let mut record: Value = serde_json::from_str(&world.record()).unwrap();
+    record["theirs"] = json!("x".repeat(3300));
+    let output = world.exec(&["hi"]).write_stdin(format!("{record}\n")).assert().code(2).get_output().clone();
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&told["run"], &told["error"]["code"]), (&record["run"], &json!(2)));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("leaves no room") && said.contains("hint: "), "{said}");
+    assert!(!world.path("ran").exists());
+}
+
+#[test]
+fn a_directory_that_is_not_the_runs_is_not_written_to() {
+    let world = World::new();
+    world.provider("", "true");
+    fs::create_dir(world.path("precious")).unwrap();
+    world.file("precious/prompt", "mine");
+    let mut record: Value = serde_json::from_str(&world.record()).unwrap();
+    record["dir"] = json!(world.path("precious"));
+    world.exec(&["hi"]).write_stdin(format!("{record}\n")).assert().code(2);
+    assert_eq!(fs::read_to_string(world.path("precious/prompt")).unwrap(), "mine");
+    assert_eq!(fs::read_dir(world.path("precious")).unwrap().count(), 1);
+}
+
+#[test]
 fn without_a_reader_for_its_record_the_run_ends() {
     let world = World::new();
     world.provider("", "echo $$; exec sleep 60");
