@@ -15,6 +15,7 @@ mod outcome;
 mod plan;
 mod price;
 mod prompt;
+mod records;
 mod redact;
 mod report;
 mod request;
@@ -30,6 +31,7 @@ mod watch;
 use ar_core::exit;
 use clap::Parser;
 use cli::Cli;
+use records::Records;
 use request::Request;
 use signals::Signals;
 use std::process::ExitCode;
@@ -41,19 +43,20 @@ fn main() -> ExitCode {
 fn run() -> anyhow::Result<ExitCode> {
     let cli = Cli::parse();
     let signals = Signals::catch()?;
-    let records = request::records(&cli)?;
+    let mut records = Records::new(&cli)?;
     let mut request = Request::new(cli);
     let mut code = exit::OK;
-    for record in records {
+    let mut cancelled = false;
+    // Whoever ended a run by a signal does not want to wait for records that are still to come. Those that are here already
+    // go on as cancelled.
+    while let Some(record) = if cancelled { records.at_hand() } else { records.next() } {
         match record {
             Ok(record) => code = code.max(serve::run(&mut request, record, &signals)?),
             Err(error) => {
                 return Ok(serve::refuse(serve::fresh()?, request.as_ref().err().unwrap_or(&error))?.into());
             }
         }
-        if signals.was_told_to_end() {
-            break;
-        }
+        cancelled = signals.was_told_to_end();
     }
     Ok(code.into())
 }

@@ -10,20 +10,16 @@ use crate::plan::Plan;
 use crate::prompt::Prompt;
 use crate::report;
 use crate::run_dir::RunDir;
-use crate::serve;
 use crate::signals::Signals;
 use crate::tee::Tee;
 use crate::terminal::Terminal;
 use crate::watch::{self, Fate, Watch};
-use anyhow::Context;
 use ar_core::agent::Agent;
 use ar_core::clock::parse_duration;
 use ar_core::config::Model;
-use ar_core::record::{self, End, Exec, Pick, Session};
+use ar_core::record::{End, Exec, Pick, Session};
 use ar_core::{Failure, Record, Stamp, paths};
 use std::ffi::OsString;
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, IsTerminal};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -188,40 +184,6 @@ impl Rest {
         match self.family {
             Some(family) => watch::end_leftover(family, self.linger, signals),
             None => Ok(()),
-        }
-    }
-}
-
-/// The records to run: one of our own for a command, else those of the file or of standard input.
-pub fn records(cli: &Cli) -> anyhow::Result<Box<dyn Iterator<Item = anyhow::Result<Record>>>> {
-    if !cli.command.is_empty() {
-        return Ok(Box::new(std::iter::once(serve::fresh())));
-    }
-    let input: Box<dyn BufRead> = match &cli.record {
-        Some(file) => Box::new(BufReader::new(
-            File::open(file).with_context(|| format!("cannot open '{}'", file.display()))?,
-        )),
-        // Nobody types records: a terminal means that the pipeline before us is missing.
-        None if io::stdin().is_terminal() => Box::new(io::empty()),
-        None => Box::new(io::stdin().lock()),
-    };
-    Ok(Box::new(Records { input, seen: false }))
-}
-
-/// The records of an input; one that holds none is an error.
-struct Records {
-    input: Box<dyn BufRead>,
-    seen: bool,
-}
-
-impl Iterator for Records {
-    type Item = anyhow::Result<Record>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let first = !std::mem::replace(&mut self.seen, true);
-        match record::read(&mut self.input).transpose() {
-            None if first => Some(Err(record::no_record().into())),
-            next => next,
         }
     }
 }

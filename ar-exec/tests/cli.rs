@@ -760,6 +760,26 @@ fn a_signal_cancels_the_run_and_the_record_is_still_printed() {
 }
 
 #[test]
+fn after_a_signal_the_records_that_are_left_are_cancelled_too() {
+    let world = World::new();
+    world.provider("", "echo $$; sleep 60");
+    let other = new_id(Stamp(1)).unwrap();
+    world.file("record", world.record() + &world.record().replace(&world.run, &other));
+    let mut child = world.spawn(&["--record", "record", "--tee", "2", "hi"]);
+    child.stderr.as_mut().unwrap().read_exact(&mut [0; 1]).unwrap();
+    Command::new("kill").args(["-TERM", &child.id().to_string()]).assert().success();
+    let output = child.wait_with_output().unwrap();
+    let lines: Vec<Value> = output
+        .stdout
+        .split_inclusive(|b| *b == b'\n')
+        .map(|line| serde_json::from_slice(line).unwrap())
+        .collect();
+    assert_eq!(lines.len(), 2);
+    assert_eq!(lines[0]["exec"]["end"], "cancelled");
+    assert_eq!((&lines[1]["run"], &lines[1]["exec"]["end"]), (&json!(other), &json!("cancelled")));
+}
+
+#[test]
 fn a_record_without_room_is_refused_before_anything_runs() {
     let world = World::new();
     world.provider("", "touch \"$HOME/ran\"");
