@@ -53,10 +53,8 @@ fn the_overview_names_every_variable_of_ours() {
 /// The texts of all Rust sources below a directory.
 fn sources(dir: &Path) -> Vec<String> {
     let paths = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
-    let texts = paths.map(|path| match path.is_dir() {
-        true => sources(&path),
-        false => vec![fs::read_to_string(&path).unwrap()],
-    });
+    let texts = paths
+        .map(|path| if path.is_dir() { sources(&path) } else { vec![fs::read_to_string(&path).unwrap()] });
     texts.flatten().collect()
 }
 
