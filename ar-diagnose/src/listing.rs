@@ -57,7 +57,8 @@ pub fn test(file: &Path) -> Result<ExitCode> {
     Ok(ExitCode::from(if problems.is_empty() { exit::OK } else { exit::NO }))
 }
 
-/// The rules that hold; those of the user that are wrong are told on standard error and left out.
+/// The rules that hold; those of the user that are wrong or cannot be read are told on standard error and left out, for the
+/// run that is to be judged may have cost an hour.
 pub fn load(config: Option<&Path>) -> Result<Cow<'static, [Rule]>> {
     let dir = match paths::config_dir(config) {
         Ok(dir) => dir,
@@ -65,7 +66,11 @@ pub fn load(config: Option<&Path>) -> Result<Cow<'static, [Rule]>> {
         Err(_) if config.is_none() => return Ok(Cow::Borrowed(BUILT_IN)),
         Err(error) => return Err(error),
     };
-    let (rules, problems) = library::load(&dir)?;
+    let (rules, problems) = library::load(&dir).unwrap_or_else(|error| {
+        let failure = Failure::of(&error);
+        exit::warn("ar-diagnose", &failure.hint("the rules that are compiled in hold alone"));
+        (Cow::Borrowed(BUILT_IN), Vec::new())
+    });
     for problem in problems {
         exit::warn("ar-diagnose", &Failure::trouble(format!("{problem}; the rule is skipped")));
     }
