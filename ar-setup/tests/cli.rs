@@ -146,15 +146,16 @@ fn detect_waits_for_no_agent_that_hangs() {
 }
 
 #[test]
-fn ctrl_c_leaves_no_agent_that_was_asked_behind() {
+fn a_signal_leaves_no_agent_that_was_asked_behind() {
     let home = Home::new();
     home.command("codex", "touch \"$0.asked\"; exec sleep 1000");
     let mut child = setup(&home, &["detect"])
         .env("PATH", home.path("bin").display().to_string() + ":/bin:/usr/bin")
         .spawn(|_| {});
     wait_until("the agent is asked", || home.path("bin/codex.asked").exists());
-    kill(i32::try_from(child.id()).unwrap(), Signal::INT);
-    assert_eq!(child.wait().unwrap().signal(), Some(2));
+    // Not INT, which a background job of a shell inherits as ignored.
+    kill(i32::try_from(child.id()).unwrap(), Signal::TERM);
+    assert_eq!(child.wait().unwrap().signal(), Some(15));
     wait_until("all processes end", || {
         fs::read_dir("/proc").unwrap().all(|entry| {
             let words = fs::read(entry.unwrap().path().join("environ")).unwrap_or_else(|_| Vec::new());
