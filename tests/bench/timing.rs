@@ -11,21 +11,7 @@ use std::time::{Duration, Instant};
 pub struct Subject<'a> {
     name: &'a str,
     command: Box<dyn Fn() -> Run + 'a>,
-    record: Option<Template<'a>>,
-}
-
-/// A record for each run of a tool that reads one, with an id of its own: a run that is stored already costs less.
-struct Template<'a> {
-    home: &'a Home,
-    line: String,
-    run: String,
-}
-
-impl Template<'_> {
-    /// The record of a run of another id, with the files of the first.
-    fn with_id(&self, id: &str) -> String {
-        self.line.replacen(&self.run, id, 1)
-    }
+    record: Option<(&'a Home, &'a str)>,
 }
 
 impl<'a> Subject<'a> {
@@ -33,22 +19,22 @@ impl<'a> Subject<'a> {
         Self { name, command: Box::new(command), record: None }
     }
 
-    /// A tool that reads the record which `source` prints.
-    pub fn with_record(name: &'a str, home: &'a Home, source: &str, command: impl Fn() -> Run + 'a) -> Self {
-        let line = String::from_utf8(home.sh(source).any_stdout().check().stdout).unwrap();
-        let run = line.split("\"run\":\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
-        Self { name, command: Box::new(command), record: Some(Template { home, line, run }) }
+    /// A tool that reads the record which `source` prints. Each time it gets one of its own: a run that is stored already
+    /// costs less.
+    pub fn with_record(
+        name: &'a str,
+        home: &'a Home,
+        source: &'a str,
+        command: impl Fn() -> Run + 'a,
+    ) -> Self {
+        Self { name, command: Box::new(command), record: Some((home, source)) }
     }
 
-    fn time(&self, round: usize) -> Duration {
-        let stdin = match &self.record {
-            None => Stdio::null(),
-            Some(template) => {
-                let id = format!("{}{round:06}", &template.run[..20]);
-                let path = template.home.write("work/record", template.with_id(&id));
-                Stdio::from(File::open(path).unwrap())
-            }
-        };
+    fn time(&self) -> Duration {
+        let stdin = self.record.map_or_else(Stdio::null, |(home, source)| {
+            let record = home.sh(source).any_stdout().check().stdout;
+            Stdio::from(File::open(home.write("work/record", record)).unwrap())
+        });
         time((self.command)(), stdin)
     }
 }
@@ -57,9 +43,9 @@ impl<'a> Subject<'a> {
 pub fn compare(out: &mut impl Write, subjects: &[Subject], rounds: usize) -> io::Result<()> {
     let mut times = vec![Vec::with_capacity(rounds); subjects.len()];
     // In turns, so that a busy moment of the machine hits all of them alike.
-    for round in 0..rounds {
+    for _ in 0..rounds {
         for (subject, times) in subjects.iter().zip(&mut times) {
-            times.push(subject.time(round));
+            times.push(subject.time());
         }
     }
     let medians: Vec<Duration> = times.iter_mut().map(|times| quantile(times, 0.5)).collect();
