@@ -11,7 +11,8 @@ use std::path::Path;
 fn ar_record_describes_every_field_and_no_others() {
     let page = read("man/ar-record.5");
     let described = items(&page, "Va");
-    let mut fields = fields(&read("ar-core/src/record.rs"), "    pub ");
+    let sources = sources(&source_dir().join("ar-core/src/record")).concat();
+    let mut fields = fields(&sources, "    pub ");
     fields.extend(
         ["v", "run", "call", "attempt", "model", "model_asked", "dir", "pick", "exec", "diagnosis"]
             .map(str::to_owned),
