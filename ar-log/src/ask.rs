@@ -5,7 +5,7 @@ use crate::paper::Paper;
 use crate::prune::Limits;
 use crate::redact::Secrets;
 use crate::select::Selection;
-use crate::{check, follow, hook, list, live, prune, report, search, show, stats, transfer, when};
+use crate::{check, follow, hook, list, live, prune, report, search, sessions, show, stats, transfer, when};
 use anyhow::Result;
 use ar_core::config::Config;
 use ar_core::{Stamp, exit, paths};
@@ -25,7 +25,7 @@ pub fn ask(verb: &Verb, state: &Path) -> Result<ExitCode> {
         }
         Verb::Stats { by, select, print } => stats::stats(state, &selection(select)?, by, &Paper::new(print)),
         Verb::Usage { select, print } => stats::usage(state, &selection(select)?, &Paper::new(print)),
-        Verb::Sessions { select, print } => stats::sessions(state, &selection(select)?, &Paper::new(print)),
+        Verb::Sessions { select, print } => sessions::list(state, &selection(select)?, &Paper::new(print)),
         Verb::Search { words, select, print } => {
             search::search(state, words, &selection(select)?, &Paper::new(print))
         }

@@ -18,6 +18,7 @@ mod report;
 mod row;
 mod search;
 mod select;
+mod sessions;
 mod show;
 mod stats;
 mod status;

@@ -1,4 +1,4 @@
-//! Runs summed up for people: stats, usage, sessions.
+//! Runs summed up for people: stats and usage.
 
 use crate::cli::{By, Format};
 use crate::list::{dollars, precise, show_cost, show_count, took};
@@ -6,10 +6,8 @@ use crate::paper::{Cell, Column, Ink, Paper};
 use crate::select::Selection;
 use crate::sums::{Sum, Sums, sums};
 use crate::when;
-use anyhow::{Context, Result};
-use ar_core::Stamp;
+use anyhow::Result;
 use ar_core::state::State;
-use rusqlite::params_from_iter;
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -201,57 +199,6 @@ pub fn bar(size: i64, most: i64) -> String {
     let eighths = i128::from(BAR) * 8 * i128::from(size) / i128::from(most);
     let eighths = usize::try_from(eighths.max(1)).unwrap_or(0);
     "█".repeat(eighths / 8) + PARTS.get(eighths % 8).copied().unwrap_or("")
-}
-
-/// `ar log sessions`: the agents' own sessions, the one used last at the end.
-pub fn sessions(state_file: &Path, selection: &Selection, paper: &Paper) -> Result<()> {
-    let state = State::open(state_file)?;
-    let (condition, values) = selection.condition();
-    let and = if condition.is_empty() { "WHERE" } else { "AND" };
-    let limit = selection.number.map_or_else(String::new, |number| format!("LIMIT {number}"));
-    // The prompt is that of the first run: SQL takes it by its time, which goes before it.
-    let sql = format!(
-        "SELECT session, model, provider, count(*), max(picked_at), \
-           min(picked_at || ' ' || coalesce(prompt, '')) \
-         FROM run {condition} {and} session IS NOT NULL \
-         GROUP BY session, model, provider ORDER BY 5 DESC {limit}"
-    );
-    let mut select = state.db().prepare(&sql)?;
-    let mut found = select.query(params_from_iter(values)).context("cannot read the sessions")?;
-    let (mut rows, mut objects) = (Vec::new(), Vec::new());
-    while let Some(row) = found.next()? {
-        let (session, runs, last): (String, i64, i64) = (row.get(0)?, row.get(3)?, row.get(4)?);
-        let (model, provider): (Option<String>, Option<String>) = (row.get(1)?, row.get(2)?);
-        let prompt: String = row.get(5)?;
-        let prompt = prompt.split_once(' ').map_or("", |(_, prompt)| prompt);
-        objects.push(Ok(json!({
-            "v": 1, "session": session, "model": model, "provider": provider, "runs": runs,
-            "last_at": Stamp(last), "prompt": prompt,
-        })));
-        let last = when::show(Stamp(last));
-        rows.push(vec![
-            last.into(),
-            session.into(),
-            model.into(),
-            provider.into(),
-            runs.to_string().into(),
-            prompt.into(),
-        ]);
-    }
-    rows.reverse();
-    objects.reverse();
-    if paper.format == Format::Table {
-        let columns = [
-            ("LAST", false),
-            ("SESSION", false),
-            ("MODEL", false),
-            ("PROVIDER", false),
-            ("RUNS", true),
-            ("[PROMPT]", false),
-        ];
-        return paper.table(&columns, &rows);
-    }
-    paper.objects(&["v", "session", "model", "provider", "runs", "last_at", "prompt"], objects)
 }
 
 #[cfg(test)]

@@ -241,6 +241,25 @@ fn sessions_are_listed_with_the_prompt_that_began_them() {
 }
 
 #[test]
+fn sessions_are_listed_under_the_names_that_callers_gave_them() {
+    let home = past();
+    home.query(
+        "INSERT INTO session (name, model, provider, id, used_at) VALUES \
+         ('talk', 'm', 'q', 's-1', 1763632790000), ('old', 'm', 'q', 's-0', 1763629200000)",
+    );
+    log(&home, &["sessions"])
+        .stdout(
+            "\
+LAST                 NAME  SESSION  MODEL  PROVIDER  RUNS  PROMPT
+2025-11-20 09:00:00  old   s-0      m      q            0
+2025-11-20 09:03:00  talk  s-1      m      q            1  say \"hi\" now
+",
+        )
+        .check();
+    log(&home, &["sessions", "--provider=q", "--cols=name,session,runs"]).stdout("talk\ts-1\t1\n").check();
+}
+
+#[test]
 fn what_runs_now_is_listed_with_its_last_line() {
     let home = past();
     let run = id(9);
