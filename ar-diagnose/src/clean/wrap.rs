@@ -61,9 +61,20 @@ fn body_length(lines: &[&str]) -> Option<usize> {
             return Some(index + 1);
         }
     }
-    // A body that was cut off is one as long as its lines look like JSON.
-    let cut = lines.iter().take(BODY_LINES).take_while(|line| looks_like_json(line)).count();
+    // A body that was cut off is one as long as its lines look like JSON, or go on with a text that a terminal wrapped.
+    let mut in_text = false;
+    let belongs = |line: &&&str| {
+        let fits = in_text || looks_like_json(line);
+        in_text ^= ends_inside_a_text(line);
+        fits
+    };
+    let cut = lines.iter().take(BODY_LINES).take_while(belongs).count();
     (cut > 1).then_some(cut)
+}
+
+/// Whether the line opens a text that it does not close, or closes one that it did not open.
+fn ends_inside_a_text(line: &str) -> bool {
+    line.replace("\\\"", "").matches('"').count() % 2 == 1
 }
 
 fn looks_like_json(line: &str) -> bool {
