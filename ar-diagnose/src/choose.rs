@@ -86,22 +86,15 @@ fn before<'p>(page: &'p Page, hit: &Hit) -> &'p str {
 }
 
 fn announces(before: &str) -> bool {
-    const WORDS: [&str; 34] = [
+    // These announce an error wherever they stand.
+    const WORDS: [&str; 28] = [
         "error",
         "exception",
         "fail",
         "fatal",
         "warn",
         "http",
-        "status",
-        "code",
-        "message",
-        "detail",
-        "reason",
-        "api",
         "litellm",
-        "provider",
-        "request",
         "sorry",
         "unable",
         "cannot",
@@ -109,10 +102,6 @@ fn announces(before: &str) -> bool {
         "could not",
         "denied",
         "caused",
-        "llm",
-        "attempt",
-        "model",
-        "tcp",
         "not valid",
         "invalid",
         "429",
@@ -120,7 +109,24 @@ fn announces(before: &str) -> bool {
         "403",
         "402",
         "503",
+        "api",
+        "provider",
+        "model",
+        "llm",
+        "tcp",
         "operation",
+        "status",
     ];
-    WORDS.iter().any(|word| before.contains(word))
+    // These are words of any sentence; before a colon or the like they are keys.
+    const KEYS: [&str; 6] = ["code", "message", "detail", "reason", "request", "attempt"];
+    let is_key = |word: &str| {
+        before.match_indices(word).any(|(at, _)| {
+            let rest = before.get(at + word.len()..).unwrap_or("");
+            rest.trim_start_matches(|c: char| c.is_alphanumeric())
+                .trim_start()
+                .starts_with([':', '=', '"', '\'', '(', '['])
+                || rest.trim().is_empty()
+        })
+    };
+    WORDS.iter().any(|word| before.contains(word)) || KEYS.iter().any(|word| is_key(word))
 }

@@ -27,7 +27,7 @@ pub struct Hit<'r> {
 /// `cli` is the family of the command that was run, where it is known.
 pub fn hits<'r>(page: &Page, rules: &'r [Rule], cli: Option<&str>) -> Vec<Hit<'r>> {
     let grams = Grams::of(page.lower.as_bytes());
-    let mut hits = Vec::new();
+    let mut hits: Vec<Hit> = Vec::new();
     for (order, rule) in rules.iter().enumerate() {
         if !applies(rule, cli, rules) {
             continue;
@@ -38,15 +38,21 @@ pub fn hits<'r>(page: &Page, rules: &'r [Rule], cli: Option<&str>) -> Vec<Hit<'r
             for index in lines_with(pattern, page, &grams) {
                 let Some(line) = page.lines.get(index) else { continue };
                 let text = page.lower_line(*line);
-                let seen = hits.iter().rev().any(|hit: &Hit| hit.order == order && hit.line == index);
-                if seen || !looks_there(rule, *line) {
+                if !looks_there(rule, *line) {
                     continue;
                 }
                 let Some((start, end)) = search.find(text, cli) else { continue };
-                if unless.iter_mut().any(|search| search.find(text, cli).is_some()) {
-                    continue;
+                let hit = Hit { rule, order, line: index, start: line.start + start, end: line.start + end };
+                // What stands before a match tells whether it is an error's words: the first match of all patterns counts.
+                if let Some(seen) =
+                    hits.iter_mut().rev().find(|seen| seen.order == order && seen.line == index)
+                {
+                    if hit.start < seen.start {
+                        *seen = hit;
+                    }
+                } else if !unless.iter_mut().any(|search| search.find(text, cli).is_some()) {
+                    hits.push(hit);
                 }
-                hits.push(Hit { rule, order, line: index, start: line.start + start, end: line.start + end });
             }
         }
     }

@@ -77,11 +77,18 @@ fn speaks_of_an_error(map: &Map<String, Value>) -> bool {
     let level = map.get("level").and_then(Value::as_str).unwrap_or("");
     let kind = map.get("type").and_then(Value::as_str).unwrap_or("");
     ["error", "errors", "detail", "fault", "Error", "errorMessage", "__type"].iter().any(|name| filled(name))
-        || kind.contains("error")
+        || [kind, map.get("name").and_then(Value::as_str).unwrap_or("")]
+            .iter()
+            .any(|name| names_an_error(name))
         || kind.contains("failed")
         || matches!(level, "error" | "ERROR" | "fatal")
         || (filled("message")
             && ["code", "status", "statusCode", "error_code", "type"].iter().any(|name| filled(name)))
+}
+
+/// `error`, `response.error`, `UnknownError`.
+fn names_an_error(name: &str) -> bool {
+    name.contains("error") || name.ends_with("Error")
 }
 
 fn picked(map: &Map<String, Value>, names: &[&str]) -> String {

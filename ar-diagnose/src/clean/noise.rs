@@ -67,7 +67,13 @@ impl State {
             self.panicked = true;
             return false;
         }
-        !self.in_diff(line) && !is_frame(trimmed) && !is_quoted(trimmed) && !is_source_excerpt(line)
+        let thrown_by_task =
+            rest.iter().find(|line| !line.trim().is_empty()).is_some_and(|line| is_task_frame(line));
+        !self.in_diff(line)
+            && !thrown_by_task
+            && !is_frame(trimmed)
+            && !is_quoted(trimmed)
+            && !is_source_excerpt(line)
     }
 
     /// Whether the line belongs to a session of codex, of which only the errors are its own word.
@@ -138,6 +144,17 @@ fn is_frame(line: &str) -> bool {
             || place.starts_with("async ")
     });
     node || (line.starts_with("File \"") && line.contains(", line "))
+}
+
+/// Whether a frame of JavaScript lies among the sources or tests of the work, not in an installed program.
+fn is_task_frame(line: &str) -> bool {
+    const SOURCES: [&str; 6] = ["/src/", "/test/", "/tests/", "/spec/", ".test.", ".spec."];
+    const INSTALLED: [&str; 7] = ["node_modules", "bunfs", "~BUN", "/dist/", "/bundle/", "/cli.", "/chunk"];
+    let line = line.trim();
+    line.starts_with("at ")
+        && [".js:", ".ts:", ".tsx:", ".jsx:", ".mjs:", ".cjs:"].iter().any(|ending| line.contains(ending))
+        && SOURCES.iter().any(|source| line.contains(source))
+        && !INSTALLED.iter().any(|place| line.contains(place))
 }
 
 /// Quotations, what pytest marks, and the points of lists.
