@@ -1,5 +1,8 @@
 //! Lines that are not the CLI speaking: stack frames, diffs, quotations, fenced code, echoed prompts.
 
+/// More frames than this below an error tell nothing new.
+const FRAMES: usize = 40;
+
 /// Keeps the lines that the CLI may have said.
 pub fn drop(text: &str) -> Vec<&str> {
     let lines: Vec<&str> = text.lines().collect();
@@ -67,12 +70,12 @@ impl State {
             self.panicked = true;
             return false;
         }
-        let thrown_by_task =
-            rest.iter().find(|line| !line.trim().is_empty()).is_some_and(|line| is_task_frame(line));
         !self.in_diff(line)
-            && !thrown_by_task
+            && !is_thrown_by_task(rest)
             && !is_frame(trimmed)
             && !is_quoted(trimmed)
+            && !is_test_mark(trimmed)
+            && !is_table_row(trimmed)
             && !is_source_excerpt(line)
     }
 
@@ -146,15 +149,35 @@ fn is_frame(line: &str) -> bool {
     node || (line.starts_with("File \"") && line.contains(", line "))
 }
 
-/// Whether a frame of JavaScript lies among the sources or tests of the work, not in an installed program.
-fn is_task_frame(line: &str) -> bool {
+/// Whether the frames of JavaScript below a line lead through the sources or the tests of the work, and through no
+/// installed agent.
+fn is_thrown_by_task(rest: &[&str]) -> bool {
     const SOURCES: [&str; 6] = ["/src/", "/test/", "/tests/", "/spec/", ".test.", ".spec."];
-    const INSTALLED: [&str; 7] = ["node_modules", "bunfs", "~BUN", "/dist/", "/bundle/", "/cli.", "/chunk"];
-    let line = line.trim();
-    line.starts_with("at ")
-        && [".js:", ".ts:", ".tsx:", ".jsx:", ".mjs:", ".cjs:"].iter().any(|ending| line.contains(ending))
-        && SOURCES.iter().any(|source| line.contains(source))
-        && !INSTALLED.iter().any(|place| line.contains(place))
+    const AGENTS: [&str; 7] = ["node_modules/@", "bunfs", "~BUN", "/bundle/", "/cli.", "/chunk", "-cli/"];
+    const ENDINGS: [&str; 6] = [".js:", ".ts:", ".tsx:", ".jsx:", ".mjs:", ".cjs:"];
+    let lines = rest.iter().map(|line| line.trim()).skip_while(|line| line.is_empty());
+    let mut is_own = false;
+    for frame in lines.take_while(|line| line.starts_with("at ")).take(FRAMES) {
+        let has = |words: &[&str]| words.iter().any(|word| frame.contains(word));
+        if has(&AGENTS) {
+            return false;
+        }
+        is_own |= has(&ENDINGS) && has(&SOURCES) && !frame.contains("node_modules");
+    }
+    is_own
+}
+
+/// `× refuses an expired token 5ms`, as runners of tests mark what they ran.
+fn is_test_mark(line: &str) -> bool {
+    let line = line.trim_end_matches(')');
+    line.starts_with(['×', '✕', '✗', '✘', '✓', '✔', '✖'])
+        && (line.ends_with("ms") || line.ends_with(" s"))
+        && line.trim_end_matches(['m', 's', ' ']).ends_with(|c: char| c.is_ascii_digit())
+}
+
+/// A row of a table in Markdown; the boxes of terminals have other borders.
+fn is_table_row(line: &str) -> bool {
+    line.starts_with('|') && line.ends_with('|') && line.matches('|').count() > 2
 }
 
 /// Quotations, what pytest marks, and the points of lists.
