@@ -2,7 +2,8 @@
 
 use crate::signals::{Signals, sleep};
 use anyhow::{Context, bail};
-use ar_core::Failure;
+use ar_core::processes::{self, RUN_VARIABLE};
+use ar_core::{Failure, Stamp, record};
 use std::ffi::OsString;
 use std::io::Read;
 use std::os::fd::AsFd;
@@ -16,19 +17,24 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_BYTES: usize = 65_536;
 
 /// What the command prints, without its last newline. It is executed without a shell, and its standard error is ours, so
-/// that it can say what is wrong.
+/// that it can say what is wrong. What it leaves behind may go on, as an agent that keeps a passphrase does, unless it
+/// failed.
 pub fn output(command: &[String], signals: &Signals) -> anyhow::Result<OsString> {
     let Some((program, args)) = command.split_first() else { bail!("the command is empty") };
+    // A mark of its own, by which all that the command started is found.
+    let mark = record::new_id(Stamp::now()?)?;
     let mut child = Command::new(program)
         .args(args)
+        .env(RUN_VARIABLE, &mark)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()
         .with_context(|| format!("cannot run '{program}'"))?;
     let read = read(&mut child, signals);
     if read.is_err() {
-        // It may have ended by itself; the error that led here is the one to tell.
+        // Both may find nothing that is alive; the error that led here is the one to tell.
         let _ = child.kill();
+        let _ = processes::kill_remains(&mark);
     }
     let status = child.wait().with_context(|| format!("cannot wait for '{program}'"))?;
     let mut value = read.with_context(|| format!("'{program}' has not printed a value"))?;
@@ -37,6 +43,9 @@ pub fn output(command: &[String], signals: &Signals) -> anyhow::Result<OsString>
     }
     if value.ends_with(b"\n") {
         value.pop();
+    }
+    if value.is_empty() {
+        bail!("'{program}' has not printed a value: it printed nothing");
     }
     if value.contains(&0) {
         bail!("'{program}' printed a NUL byte");
@@ -54,7 +63,12 @@ fn read(child: &mut Child, signals: &Signals) -> anyhow::Result<Vec<u8>> {
         if left.is_zero() {
             bail!("it took longer than {} s", TIMEOUT.as_secs());
         }
-        if !sleep_for_input(stdout.as_fd(), signals, left)? {
+        // Somebody else may hold the other end of the pipe for as long as he lives.
+        let has_ended = child.try_wait().context("cannot wait for it")?.is_some();
+        if !sleep_for_input(stdout.as_fd(), signals, if has_ended { Duration::ZERO } else { left })? {
+            if has_ended {
+                return Ok(value);
+            }
             continue;
         }
         match stdout.read(&mut piece).context("cannot read its output")? {
@@ -67,13 +81,14 @@ fn read(child: &mut Child, signals: &Signals) -> anyhow::Result<Vec<u8>> {
     }
 }
 
-/// Waits for something to read; a signal that ends the run ends this too.
+/// Waits for something to read, or for the end of the command; a signal that ends the run ends this too.
 fn sleep_for_input(
     input: std::os::fd::BorrowedFd,
     signals: &Signals,
     left: Duration,
 ) -> anyhow::Result<bool> {
-    sleep(&[input, signals.ending()], Some(left))?;
+    sleep(&[input, signals.ending(), signals.child()], Some(left))?;
+    signals.forget_child();
     if signals.was_told_to_end() {
         bail!("a signal came first");
     }

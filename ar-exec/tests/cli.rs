@@ -324,6 +324,10 @@ fn a_variable_that_cannot_be_had_is_our_trouble() {
             "env_command = { A = 'locked' }",
             "cannot set 'A' of provider 'cli': 'locked' failed: exit status: 3",
         ),
+        (
+            "env_command = { A = 'true' }",
+            "cannot set 'A' of provider 'cli': 'true' has not printed a value: it printed nothing",
+        ),
         ("env_file = 'open'", "others can read the env_file 'open'"),
     ];
     for (keys, message) in cases {
@@ -336,6 +340,20 @@ fn a_variable_that_cannot_be_had_is_our_trouble() {
 }
 
 #[test]
+fn a_command_for_a_variable_ends_when_it_exits_and_not_when_its_pipe_closes() {
+    let world = World::new();
+    world.script("pass", "sleep 60 2>/dev/null & echo $! >daemon; echo phrase");
+    world.provider("env_command = { A = 'pass' }", "echo $A");
+    let start = std::time::Instant::now();
+    world.run(&["hi"]);
+    assert!(start.elapsed().as_secs() < 9);
+    assert_eq!(world.of_run("answer"), b"phrase\n");
+    let daemon = fs::read_to_string(world.path("daemon")).unwrap();
+    // It is alive, and not ours to end: it may be the one that keeps a passphrase.
+    assert!(std::process::Command::new("kill").arg(daemon.trim()).status().unwrap().success());
+}
+
+#[test]
 fn secrets_are_kept_out_of_everything_but_the_answer() {
     let world = World::new();
     let print = "echo $A_TOKEN $B; echo \"bad key $A_TOKEN$B\" >&2";
@@ -344,9 +362,12 @@ fn secrets_are_kept_out_of_everything_but_the_answer() {
     world.run(&["hi"]);
     assert_eq!(world.of_run("stderr"), b"bad key ******\n");
     assert_eq!(world.of_run("answer"), b"tok-0123456789 pass-phrase\n");
+    assert_eq!(world.of_run("stdout"), b"*** ***\n");
     world.provider(keys, &format!("{print}; exit 1"));
     world.run(&["hi"]);
-    assert_eq!(world.of_run("stdout"), b"*** ***\n");
+    for file in ["stdout", "answer"] {
+        assert_eq!(world.of_run(file), b"*** ***\n", "{file}");
+    }
     assert_eq!(mode(&world.path(&format!("state/runs/{}/stderr", world.run))), 0o600);
 }
 
