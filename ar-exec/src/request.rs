@@ -153,20 +153,22 @@ impl Request {
             Some(following) => following.finish(signals)?,
             None => None,
         };
-        redact(plan, dir, &fate)?;
         let told = report::complete(told, plan, dir)?;
+        redact(plan, dir, &fate)?;
         let git = before.and_then(|before| Some(before.compare(Moment::of(&plan.cwd)?)));
         let exec = Exec { git, ..outcome::ended(plan, started, &fate, &streams)? };
         Ok((told.into_exec(exec), Some(family)))
     }
 }
 
-/// Keeps secrets out of the files. What may be the answer stays as it is.
+/// Keeps secrets out of the files. What may be a good answer stays as it is in the answer's own file, and there alone: who
+/// looks for what went wrong quotes the others.
 fn redact(plan: &Plan, dir: &RunDir, fate: &Fate) -> anyhow::Result<()> {
     let secrets = &plan.environment.secrets;
     secrets.redact_file(&dir.stderr())?;
-    let is_answer = plan.format.is_none() && fate.child.is_some_and(|child| child.status.success());
-    if is_answer { Ok(()) } else { secrets.redact_file(&dir.stdout()) }
+    secrets.redact_file(&dir.stdout())?;
+    let may_be_good = fate.child.is_some_and(|child| child.status.success());
+    if may_be_good { Ok(()) } else { secrets.redact_file(&dir.answer()) }
 }
 
 /// What is to be done about a run once its record is out: until then its directory stays locked, and nobody waits for

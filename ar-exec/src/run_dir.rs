@@ -57,9 +57,14 @@ impl RunDir {
         self.path.join("stderr")
     }
 
+    /// The file that the answer goes to.
+    pub fn answer(&self) -> PathBuf {
+        self.path.join("answer")
+    }
+
     /// Creates the answer as an empty file of its own, for reading and writing.
     pub fn create_answer(&self) -> anyhow::Result<File> {
-        let answer = self.path.join("answer");
+        let answer = self.answer();
         match fs::remove_file(&answer) {
             Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
             // Made new, so that no link to the standard output is written through.
@@ -72,7 +77,7 @@ impl RunDir {
     ///
     /// A hard link, because an answer can be large; a copy where the file system knows no links.
     pub fn answer_is_stdout(&self) -> anyhow::Result<()> {
-        let answer = self.path.join("answer");
+        let answer = self.answer();
         match fs::remove_file(&answer) {
             Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
             _ => fs::hard_link(self.stdout(), &answer)
