@@ -90,5 +90,9 @@ fn an_unknown_format_is_refused_with_the_nearest_one() {
         .write_stdin(format!("{record}\n"))
         .assert()
         .code(2)
-        .stderr("ar-exec: there is no output format 'codex-jsn'\nhint: did you mean 'codex-json'?\n");
+        .stderr(format!(
+            "ar-exec: {}:2: 'codex-jsn' is none of {}\nhint: did you mean 'codex-json'?\n",
+            home.path().join("models/m.toml").display(),
+            ar_core::config::Provider::OUTPUTS.join(", ")
+        ));
 }

@@ -187,8 +187,39 @@ fn located(path: &Path, text: &str, offset: usize, message: &str) -> Failure {
         Some((field, known)) => {
             with_nearest(Failure::trouble(format!("{place}: unknown key '{field}'")), field, known)
         }
-        None => Failure::trouble(format!("{place}: {}", message.replace('`', "'"))),
+        None => unlisted(&place, message)
+            .unwrap_or_else(|| Failure::trouble(format!("{place}: {}", misfit(message).replace('`', "'")))),
     }
+}
+
+/// Words serde's "unknown variant `a`, expected one of `b`, `c`", with the nearest one.
+fn unlisted(place: &str, message: &str) -> Option<Failure> {
+    let mut quoted = message.strip_prefix("unknown variant ")?.split('`').skip(1).step_by(2);
+    let word = quoted.next()?;
+    let known: Vec<&str> = quoted.collect();
+    let failure = Failure::trouble(format!("{place}: '{word}' is none of {}", known.join(", ")));
+    Some(with_nearest(failure, word, known))
+}
+
+/// Words serde's "invalid type: string "x", expected a sequence" as somebody who writes TOML would.
+fn misfit(message: &str) -> String {
+    let rest = ["invalid type: ", "invalid value: "].iter().find_map(|start| message.strip_prefix(start));
+    let Some((found, wanted)) = rest.and_then(|rest| rest.rsplit_once(", expected ")) else {
+        return message.to_owned();
+    };
+    let wanted = match wanted {
+        "u32" | "u64" => "a whole number",
+        "i32" => "a whole number of either sign",
+        "a nonzero u32" => "a whole number above 0",
+        "f64" => "a number",
+        "a sequence" => "an array, as in [\"a\", \"b\"],",
+        "a map" => "a table, as in { a = \"b\" },",
+        other => other,
+    };
+    format!(
+        "{} stands where {wanted} belongs",
+        found.replacen("map", "a table", 1).replacen("sequence", "an array", 1)
+    )
 }
 
 /// Takes the key and the known keys out of serde's sentence "unknown field `a`, expected one of `b`, `c`".

@@ -144,6 +144,22 @@ impl Provider {
     pub const DEFAULT_LINGER: Duration = Duration::from_secs(2);
     /// The limit on output in bytes where nobody sets one.
     pub const DEFAULT_MAX_OUTPUT: u64 = 1 << 30;
+    /// What `output` may be: recognised by the command line, plain text, or the agent's own format.
+    pub const OUTPUTS: [&str; 13] = [
+        "auto",
+        "text",
+        "aider",
+        "claude-json",
+        "claude-stream-json",
+        "codex-json",
+        "copilot-json",
+        "gemini-json",
+        "gemini-stream-json",
+        "llm-json",
+        "opencode-json",
+        "qwen-json",
+        "qwen-stream-json",
+    ];
 }
 
 /// How the prompt reaches the child.
@@ -296,7 +312,7 @@ fn provider(own: Template, top: &Template) -> Result<Provider, Wrong> {
         args: own.args.or_else(|| top.args.clone()).unwrap_or_default(),
         resume_args: own.resume_args.or_else(|| top.resume_args.clone()),
         prompt_mode: own.prompt_mode.or(top.prompt_mode).unwrap_or(PromptMode::Stdin),
-        output: own.output.or_else(|| top.output.clone()),
+        output: checked_output(own.output.or_else(|| top.output.clone()))?,
         allow_empty: own.allow_empty.or(top.allow_empty).unwrap_or(false),
         tier: own.tier.or(top.tier).unwrap_or(1),
         weight: at_least_one(own.weight.or_else(|| top.weight.clone()), "weight")?.unwrap_or(1),
@@ -340,10 +356,22 @@ fn checked_name(name: &Spanned<String>, key: &str) -> Result<String, Wrong> {
     Err((Some(name.span().start), format!("'{text}' cannot be a {key}: use letters, digits and . _ + @ -")))
 }
 
+fn checked_output(output: Option<Spanned<String>>) -> Result<Option<String>, Wrong> {
+    let Some(output) = output else { return Ok(None) };
+    let name = output.get_ref();
+    if Provider::OUTPUTS.contains(&name.as_str()) {
+        return Ok(Some(output.into_inner()));
+    }
+    // As serde words what is none of a list, so that all such mistakes are told alike.
+    let known = Provider::OUTPUTS.map(|known| format!("`{known}`")).join(", ");
+    Err((Some(output.span().start), format!("unknown variant `{name}`, expected one of {known}")))
+}
+
 fn base_name(command: &str) -> Result<String, Wrong> {
     let base = Path::new(command).file_name().and_then(|name| name.to_str()).filter(|name| is_name(name));
+    let arguments = if command.contains(' ') { "; arguments belong in 'args'" } else { "" };
     base.map(str::to_owned)
-        .ok_or_else(|| (None, format!("the provider of command '{command}' needs a 'name'")))
+        .ok_or_else(|| (None, format!("the provider of command '{command}' needs a 'name'{arguments}")))
 }
 
 fn at_least_one(number: Option<Spanned<u32>>, key: &str) -> Result<Option<u32>, Wrong> {
@@ -452,11 +480,16 @@ mod tests {
             ("providers = []\n", "m.toml:1: 'providers' is empty"),
             (
                 "command = 'a'\ntimeout = 'soon'\n",
-                "m.toml:2: invalid value: string \"soon\", expected a length of time",
+                "m.toml:2: string \"soon\" stands where a length of time such as 90 (seconds), \"5m\" or \"1h 30m\" belongs",
+            ),
+            ("command = 'a'\nprompt_mode = 'x'\n", "m.toml:2: 'x' is none of stdin, arg, file"),
+            (
+                "command = 'a'\noutput = 'claud-json'\n",
+                "m.toml:2: 'claud-json' is none of auto, text, aider, claude-json, ",
             ),
             (
-                "command = 'a'\nprompt_mode = 'x'\n",
-                "m.toml:2: unknown variant 'x', expected one of 'stdin', 'arg', 'file'",
+                "command = 'claude -p'\n",
+                "m.toml:1: the provider of command 'claude -p' needs a 'name'; arguments belong in 'args'",
             ),
             ("command = \n", "m.toml:1: "),
             (
@@ -493,6 +526,6 @@ mod tests {
         assert_eq!((first.max_output, first.idle_timeout), (None, Some(Duration::ZERO)));
         assert_eq!((first.memory_max, first.linger), (Some(2 << 30), Duration::from_secs(2)));
         let model = parse("command = 'a'\nmax_output = 'much'\n");
-        assert!(model.unwrap_err().to_string().starts_with("m.toml:2: invalid value: string \"much\""));
+        assert!(model.unwrap_err().to_string().starts_with("m.toml:2: string \"much\" stands where a size"));
     }
 }

@@ -22,7 +22,7 @@ pub(super) struct Template {
     pub args: Option<Vec<String>>,
     pub resume_args: Option<Vec<String>>,
     pub prompt_mode: Option<PromptMode>,
-    pub output: Option<String>,
+    pub output: Option<Spanned<String>>,
     pub allow_empty: Option<bool>,
     pub tier: Option<u32>,
     pub weight: Option<Spanned<u32>>,

@@ -177,6 +177,12 @@ mod tests {
     }
 
     #[test]
+    fn the_configuration_knows_the_same_names() {
+        let names: Vec<&str> = ["auto", "text"].into_iter().chain(NAMES.map(|(name, _)| name)).collect();
+        assert_eq!(names, ar_core::config::Provider::OUTPUTS);
+    }
+
+    #[test]
     fn a_format_is_known_by_command_and_flags() {
         for (line, expected) in [
             ("claude -p --output-format stream-json --verbose", Some(Format::ClaudeStream)),
