@@ -26,6 +26,13 @@ pub(super) fn signal(run: &Run, signal: Option<Signal>) -> io::Result<usize> {
     Ok(count)
 }
 
+/// The environments of all other live processes that may be read.
+pub(super) fn environments() -> io::Result<Vec<Vec<u8>>> {
+    let others = parents()?.into_iter().map(|(pid, _)| pid).filter(|pid| *pid != getpid());
+    let processes = others.filter_map(Process::open).filter(Process::is_alive);
+    Ok(processes.map(|process| process.read("environ")).collect())
+}
+
 /// All processes, each with its parent.
 fn parents() -> io::Result<Vec<(Pid, Pid)>> {
     let mut found = Vec::new();

@@ -22,6 +22,12 @@ pub(super) fn signal(run: &Run, signal: Option<Signal>) -> io::Result<usize> {
     Ok(count)
 }
 
+/// The environments of all other live processes that may be read.
+pub(super) fn environments() -> io::Result<Vec<Vec<u8>>> {
+    let others = parents()?.into_iter().map(|(pid, _)| pid).filter(|pid| *pid != getpid());
+    Ok(others.map(environment).collect())
+}
+
 /// All live processes that may be asked, each with its parent.
 #[allow(unsafe_code, reason = "libproc has no safe form")]
 fn parents() -> io::Result<Vec<(Pid, Pid)>> {

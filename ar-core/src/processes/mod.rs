@@ -10,6 +10,7 @@ mod macos;
 
 use anyhow::Context;
 use rustix::process::{Pid, Signal};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// The variable that marks the processes of a run with its id.
@@ -52,6 +53,22 @@ pub fn kill_remains(run: &str) -> anyhow::Result<usize> {
 pub fn count(run: &str, root: Option<Pid>) -> anyhow::Result<usize> {
     system::signal(&Run { id: run, root }, None)
         .with_context(|| format!("cannot list the processes of run '{run}'"))
+}
+
+/// The ids of all runs that have a process, as the processes' marks tell.
+pub fn marked() -> anyhow::Result<BTreeSet<String>> {
+    let environments = system::environments().context("cannot list the processes")?;
+    Ok(environments.iter().flat_map(|environment| marks_in(environment)).collect())
+}
+
+/// The ids that an environment names: of the run, and of those around it.
+fn marks_in(environment: &[u8]) -> Vec<String> {
+    let variables = environment.split(|byte| *byte == 0).filter_map(|variable| str::from_utf8(variable).ok());
+    let values = variables.filter_map(|variable| {
+        let (name, value) = variable.split_once('=')?;
+        [RUN_VARIABLE, OUTER_VARIABLE].contains(&name).then_some(value)
+    });
+    values.flat_map(|ids| ids.split(':')).filter(|id| !id.is_empty()).map(str::to_owned).collect()
 }
 
 /// What makes a process part of a run.
@@ -97,6 +114,10 @@ mod system {
     pub fn signal(_: &Run, _: Option<Signal>) -> io::Result<usize> {
         Ok(0)
     }
+
+    pub fn environments() -> io::Result<Vec<Vec<u8>>> {
+        Ok(Vec::new())
+    }
 }
 
 #[cfg(test)]
@@ -125,6 +146,14 @@ mod tests {
     }
 
     #[test]
+    fn an_environment_names_its_runs() {
+        assert_eq!(
+            marks_in(b"A=1\0AGENT_RUNNER_RUN=C\0AGENT_RUNNER_OUTER=A:B\0AGENT_RUNNER_RUN="),
+            ["C", "A", "B"]
+        );
+    }
+
+    #[test]
     fn descendants_of_descendants_belong_to_the_root() {
         let table = [(2, 1), (3, 2), (4, 3), (5, 1), (6, 5)].map(|(child, parent)| (pid(child), pid(parent)));
         assert_eq!(below(pid(2), &table), [pid(3), pid(4)]);
@@ -136,6 +165,7 @@ mod tests {
         let run = "01K9ZXW6N7Q8R9S0T1V2W3X4Y9";
         let mut child = std::process::Command::new("sleep").arg("60").env(RUN_VARIABLE, run).spawn().unwrap();
         assert_eq!(kill_remains("01K9ZXW6N7Q8R9S0T1V2W3X4Y8").unwrap(), 0);
+        while !marked().unwrap().contains(run) {}
         assert!(count("", Some(rustix::process::getpid())).unwrap() >= 1);
         // The exec that the mark comes with may still be on its way.
         while kill_remains(run).unwrap() == 0 {}

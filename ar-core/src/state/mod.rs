@@ -6,7 +6,7 @@
 mod place;
 mod schema;
 
-pub use place::NETWORK_VARIABLE;
+pub use place::{NETWORK_VARIABLE, network};
 
 use crate::exit::Failure;
 use crate::paths::create_private_dir;

@@ -9,14 +9,26 @@ use std::path::Path;
 /// The variable that allows a database on a network file system, for one machine that alone uses it.
 pub const NETWORK_VARIABLE: &str = "AGENT_RUNNER_NETWORK_STATE";
 
-/// Refuses a database on a network file system.
+/// The network file system on which a file or directory lies, None for one of this machine.
 #[cfg(target_os = "linux")]
 #[allow(clippy::useless_conversion, reason = "the type of the field differs from machine to machine")]
-pub(super) fn refuse_network(path: &Path) -> anyhow::Result<()> {
-    let place = rustix::fs::statfs(path)
-        .with_context(|| format!("cannot tell on which file system '{}' is", path.display()))?;
+pub fn network(path: &Path) -> std::io::Result<Option<&'static str>> {
+    let place = rustix::fs::statfs(path)?;
     // On some machines the number is negative; what counts is its lower half.
-    let Some(name) = i64::try_from(place.f_type).ok().and_then(|kind| network_name(kind & 0xffff_ffff))
+    Ok(i64::try_from(place.f_type).ok().and_then(|kind| network_name(kind & 0xffff_ffff)))
+}
+
+/// Elsewhere file systems are not told apart.
+#[cfg(not(target_os = "linux"))]
+pub fn network(_: &Path) -> std::io::Result<Option<&'static str>> {
+    Ok(None)
+}
+
+/// Refuses a database on a network file system.
+#[cfg(target_os = "linux")]
+pub(super) fn refuse_network(path: &Path) -> anyhow::Result<()> {
+    let Some(name) =
+        network(path).with_context(|| format!("cannot tell on which file system '{}' is", path.display()))?
     else {
         return Ok(());
     };
