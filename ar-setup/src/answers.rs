@@ -109,7 +109,7 @@ fn checked_name(name: &str) -> Result<(), String> {
 
 /// Asks a person everything.
 pub fn asked(found: &[Place], out: &mut impl Write) -> anyhow::Result<Answers> {
-    let agents = detect::ask_all(found, Stamp::now()?)?;
+    let agents = detect::ask_all(found, Stamp::now()?, PATIENCE)?;
     let mut answers = Answers { agents: Some(which_agents(&agents)?), ..Answers::default() };
     let chosen: Vec<&Place> = found
         .iter()
@@ -152,6 +152,7 @@ fn which_agents(agents: &[Agent]) -> anyhow::Result<Vec<String>> {
                 State::In => "logged in",
                 State::Out => "not logged in",
                 State::Expired => "login expired",
+                State::Damaged => "login cannot be read",
                 State::Unknown => "login unknown",
             };
             format!("{} {} ({state})", agent.name, agent.version.as_deref().unwrap_or(""))
@@ -191,7 +192,7 @@ pub fn await_login(place: &Place, out: &mut impl Write) -> anyhow::Result<bool> 
     let Some(known) = by_name(place.known).filter(|_| place.kind != Kind::Wrapper) else { return Ok(false) };
     loop {
         let login = detect::login_of(known, place, Stamp::now()?, Instant::now() + PATIENCE)?;
-        if !matches!(login.state, State::Out | State::Expired) {
+        if !matches!(login.state, State::Out | State::Expired | State::Damaged) {
             return Ok(login.state == State::In);
         }
         writeln!(out, "{} is not logged in. In another terminal:", place.name)?;

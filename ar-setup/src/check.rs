@@ -37,12 +37,23 @@ pub fn problems(dir: &Path) -> anyhow::Result<Vec<Failure>> {
     all.extend(files(&dir.join("agents"), "md")?);
     let mut problems = Vec::new();
     for file in all {
-        match fs::read_to_string(&file).with_context(|| format!("cannot read '{}'", file.display())) {
+        match fs::read_to_string(&file) {
             Ok(text) => problems.extend(text_problems(dir, &file, &text)),
-            Err(error) => problems.push(Failure::of(&error)),
+            Err(error) => problems.push(unreadable(&file, &error)),
         }
     }
     Ok(problems)
+}
+
+fn unreadable(file: &Path, error: &std::io::Error) -> Failure {
+    let shown = file.display();
+    let hint = match error.kind() {
+        ErrorKind::InvalidData => "save it as UTF-8".to_owned(),
+        ErrorKind::IsADirectory => format!("mv '{shown}' '{shown}.old'"),
+        ErrorKind::NotFound => format!("it is a symbolic link that leads nowhere: rm '{shown}'"),
+        _ => format!("chmod u+r '{shown}'"),
+    };
+    Failure::trouble(format!("cannot read '{shown}': {error}")).hint(hint)
 }
 
 /// The problems of one file with this text, whether it is on the disk yet or not.
@@ -61,13 +72,16 @@ pub fn text_problems(dir: &Path, file: &Path, text: &str) -> Vec<Failure> {
 
 fn config_text_problems(file: &Path, text: &str, models: &[String]) -> Vec<Failure> {
     let problems = peel(file, text, |text| Config::parse(file, text).map(drop));
-    match Config::parse(file, text) {
-        Ok(Config { model: Some(model), .. }) if !models.contains(&model) => {
-            let line = line_of_key(text, "model");
-            vec![unknown_model(&format!("{}:{line}", file.display()), &model, models)]
-        }
-        _ => problems,
-    }
+    let Ok(config) = Config::parse(file, text) else { return problems };
+    let named = [("model", config.model), ("diagnostics_model", config.diagnostics_model)];
+    let unknown = named
+        .into_iter()
+        .filter_map(|(key, model)| Some((key, model.filter(|model| !models.contains(model))?)));
+    unknown
+        .map(|(key, model)| {
+            unknown_model(&format!("{}:{}", file.display(), line_of_key(text, key)), &model, models)
+        })
+        .collect()
 }
 
 fn model_text_problems(file: &Path, name: &str, text: &str, models: &[String]) -> Vec<Failure> {

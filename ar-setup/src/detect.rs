@@ -14,7 +14,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// One agent found.
 #[derive(Debug, Clone, Serialize)]
@@ -70,7 +70,7 @@ pub fn run(json: bool, out: &mut impl Write) -> anyhow::Result<ExitCode> {
         let version = agent.version.as_deref().unwrap_or("-");
         writeln!(out, "{:width$}  {version:<10}  {}", agent.name, words(&agent.login))?;
         writeln!(out, "{:width$}  {}{}", "", agent.path.display(), remarks(agent))?;
-        if matches!(agent.login.state, State::Out | State::Expired) {
+        if matches!(agent.login.state, State::Out | State::Expired | State::Damaged) {
             writeln!(out, "{:width$}  log in with: {}", "", agent.login_command)?;
         }
     }
@@ -84,6 +84,7 @@ fn words(login: &Login) -> String {
         State::In => format!("logged in{account} ({by})"),
         State::Out => format!("not logged in ({by})"),
         State::Expired => format!("login expired{account} ({by})"),
+        State::Damaged => format!("login that cannot be read ({by})"),
         State::Unknown => format!("login unknown ({by})"),
     }
 }
@@ -107,14 +108,14 @@ fn remarks(agent: &Agent) -> String {
 
 /// Finds every agent and asks all of them at once. Nothing takes longer than one probe may.
 pub fn agents(now: Stamp) -> anyhow::Result<Vec<Agent>> {
-    ask_all(&places::all(), now)
+    ask_all(&places::all(), now, probe::PATIENCE)
 }
 
-/// Asks these agents at once.
-pub fn ask_all(places: &[Place], now: Stamp) -> anyhow::Result<Vec<Agent>> {
+/// Asks these agents at once, and waits for so long at most.
+pub fn ask_all(places: &[Place], now: Stamp, patience: Duration) -> anyhow::Result<Vec<Agent>> {
     let dir = paths::cache_dir();
     let mut cache = Cache::open(dir.as_deref());
-    let deadline = Instant::now() + probe::PATIENCE;
+    let deadline = Instant::now() + patience;
     let asked: Vec<anyhow::Result<(Agent, Option<Said>)>> = thread::scope(|scope| {
         let cache = &cache;
         let threads: Vec<_> =
@@ -184,7 +185,7 @@ pub fn login_of(known: &Known, place: &Place, now: Stamp, deadline: Instant) -> 
     };
     let login = login::of(known, &variable, now);
     let dir = known.credential.and_then(|credential| login::directory(&credential, &variable));
-    let (State::Out | State::Unknown, Some(args), true) =
+    let (State::Out | State::Unknown | State::Damaged, Some(args), true) =
         (login.state, known.status, dir.is_some_and(|dir| dir.is_dir()))
     else {
         return Ok(login);

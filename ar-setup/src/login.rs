@@ -33,6 +33,8 @@ pub enum State {
     Out,
     /// There was one, and its time is over.
     Expired,
+    /// What a login leaves behind cannot be read.
+    Damaged,
     /// Nothing tells.
     Unknown,
 }
@@ -69,7 +71,7 @@ pub fn directory(credential: &Credential, variable: &impl Fn(&str) -> Option<OsS
 }
 
 fn read(credential: &Credential, text: &str, now: Stamp) -> State {
-    let Ok(json) = serde_json::from_str::<Value>(text) else { return State::Unknown };
+    let Ok(json) = serde_json::from_str::<Value>(text) else { return State::Damaged };
     if json.as_object().is_none_or(serde_json::Map::is_empty) {
         return State::Out;
     }
@@ -128,7 +130,7 @@ mod tests {
             (format!(r#"{{"claudeAiOauth":{{"expiresAt":{past}}}}}"#), State::Expired),
             (format!(r#"{{"claudeAiOauth":{{"expiresAt":{future}}}}}"#), State::In),
             ("{}".to_owned(), State::Out),
-            ("garbage".to_owned(), State::Unknown),
+            ("garbage".to_owned(), State::Damaged),
         ] {
             fs::write(&file, &text).unwrap();
             assert_eq!(state("claude", None).state, expected, "{text}");

@@ -86,7 +86,7 @@ fn stages(ground: &Ground, call: &Call, prompt: &Path) -> [Stage; 4] {
 }
 
 /// A tool: beside our own executable, else on PATH.
-fn tool(name: &str) -> Result<PathBuf> {
+pub fn tool(name: &str) -> Result<PathBuf> {
     let name = format!("ar-{name}");
     let own = env::current_exe().ok().and_then(|exe| Some(exe.parent()?.join(&name)));
     if let Some(own) = own.filter(|own| own.is_file()) {

@@ -25,6 +25,11 @@ pub struct Place {
 }
 
 impl Place {
+    /// An agent of a known place.
+    pub fn program(known: &'static str, path: PathBuf) -> Self {
+        Self { name: known.to_owned(), known, path, on_path: false, env: Vec::new(), kind: Kind::Program }
+    }
+
     /// What to write as a provider's command: the name where a search along PATH finds this very file, else the whole path.
     pub fn command(&self) -> String {
         let name = if self.kind == Kind::Alias { self.known } else { &self.name };
@@ -63,6 +68,16 @@ pub fn all() -> Vec<Place> {
 /// The directories of PATH.
 pub fn search_path() -> Vec<PathBuf> {
     env::var_os("PATH").map(|path| env::split_paths(&path).collect()).unwrap_or_default()
+}
+
+/// The directory of our own executable.
+pub fn own_dir() -> Option<PathBuf> {
+    env::current_exe().ok()?.parent().map(Path::to_path_buf)
+}
+
+/// Our own `ar`, where it lies beside us.
+pub fn own_ar() -> Option<PathBuf> {
+    own_dir().map(|dir| dir.join("ar")).filter(|ar| ar.is_file())
 }
 
 /// Whether a file can be executed.

@@ -198,11 +198,11 @@ fn check_reports_every_problem_of_every_file() {
                 + &at("broken.toml:1", "unknown key 'modle'")
                 + &at("broken.toml:3", "unknown key 'comand'\nhint: did you mean 'command'?")
                 + &at("broken.toml:5", "'weight' must be at least 1")
-                + &at("broken.toml:6", "invalid value: string \"soon\", expected a length of time [..]")
+                + &at("broken.toml:6", "string \"soon\" stands where a length of time [..]")
                 + &at("broken.toml:8", "'a b' cannot be a name: use letters, digits and . _ + @ -")
                 + &at("broken.toml:10", "unknown key 'tyer'\nhint: did you mean 'tier'?")
                 + &misnamed
-                + &at("nothing.toml:2", "invalid type: integer '5', expected a string")
+                + &at("nothing.toml:2", "integer '5' stands where a string belongs")
                 + &near("models/reserve.toml:2")
                 + &at("text.toml:1", "[..]")
                 + &near("agents/bad.md:3")

@@ -15,7 +15,7 @@ const STATE: &str = ".local/state/agent-runner";
 /// A user with two agents that are installed and logged in, as 'ar setup init' configures them.
 fn healthy() -> Home {
     let home = Home::new();
-    home.command("claude", "echo 9.9.9 -p --output-format --verbose --permission-mode");
+    home.command("claude", "echo 9.9.9 -p --output-format --verbose --permission-mode --resume");
     home.command("codex", "echo 9.9.9 -- exec -c --json --skip-git-repo-check");
     home.write(".claude/.credentials.json", r#"{"claudeAiOauth":{"expiresAt":1,"refreshToken":"r"}}"#);
     home.write(".codex/auth.json", r#"{"tokens":{"refresh_token":"r"}}"#);
@@ -96,11 +96,17 @@ const FAULTS: &[Fault] = &[
         "did you mean 'tier'?",
         "[[providers]]\ntyer = 1\ncommand = 'cat'\n"
     ),
-    model!("config", 2, "x.toml:1: invalid type: integer", "mend that line", "command = 5\n"),
     model!(
         "config",
         2,
-        "x.toml:2: invalid value: string \"soon\"",
+        "x.toml:1: integer '5' stands where a string belongs",
+        "mend that line",
+        "command = 5\n"
+    ),
+    model!(
+        "config",
+        2,
+        "x.toml:2: string \"soon\" stands where a length",
         "",
         "command = 'cat'\ntimeout = 'soon'\n"
     ),
@@ -124,7 +130,13 @@ const FAULTS: &[Fault] = &[
         "",
         "command = 'cat'\nmax_parallel = 0\n"
     ),
-    model!("config", 2, "x.toml:2: unknown variant 'pipe'", "", "command = 'cat'\nprompt_mode = 'pipe'\n"),
+    model!(
+        "config",
+        2,
+        "x.toml:2: 'pipe' is none of stdin, arg, file",
+        "",
+        "command = 'cat'\nprompt_mode = 'pipe'\n"
+    ),
     model!(
         "config",
         2,
@@ -184,7 +196,7 @@ const FAULTS: &[Fault] = &[
         1,
         "claude and codex are said to draw on the same account 'work'",
         "ar setup set x/codex.account codex-work",
-        "[[providers]]\ncommand = 'claude'\naccount = 'work'\nenv = { ANTHROPIC_API_KEY = '' }\n[[providers]]\ncommand = 'codex'\naccount = 'work'\n"
+        "[[providers]]\ncommand = 'claude'\nargs = ['-p']\naccount = 'work'\nenv = { ANTHROPIC_API_KEY = '' }\n[[providers]]\ncommand = 'codex'\nargs = ['exec']\naccount = 'work'\n"
     ),
     // Who may read and write.
     fault!("writable_by_others", 2, "others may write '[HOME]/.config/agent-runner'", "chmod 700", |home| {
@@ -216,7 +228,7 @@ const FAULTS: &[Fault] = &[
         home.write("keys.env", "# keys\nhush\n");
         chmod(home, "keys.env", 0o600);
     }),
-    fault!("secret_readable", 1, "others may read '[HOME]/keys.env'", "chmod 600", |home| {
+    fault!("secret_readable", 2, "others may read '[HOME]/keys.env'", "chmod 600", |home| {
         home.model("x", "command = 'cat'\nenv_file = '~/keys.env'\n");
         home.write("keys.env", "A=hush\n");
     }),
@@ -337,14 +349,14 @@ const FAULTS: &[Fault] = &[
         2,
         "'x/work' is not logged in (no [HOME]/.codex-work/auth.json)",
         "CODEX_HOME=[HOME]/.codex-work codex login",
-        "name = 'work'\ncommand = 'codex'\nenv = { CODEX_HOME = '${HOME}/.codex-work' }\n"
+        "name = 'work'\ncommand = 'codex'\nargs = ['exec', '-']\nenv = { CODEX_HOME = '${HOME}/.codex-work' }\n"
     ),
     model!(
         "shared_login",
         1,
         "'any/codex' and 'x/work' are two accounts with one login directory, '[HOME]/.codex'",
         "ar setup set x/work.env.CODEX_HOME '[HOME]/.codex-work'",
-        "name = 'work'\ncommand = 'codex'\n"
+        "name = 'work'\ncommand = 'codex'\nargs = ['exec', '-']\n"
     ),
     model!(
         "rejected_option",
@@ -399,7 +411,347 @@ const FAULTS: &[Fault] = &[
             "INSERT INTO health (account, scope, class, run, opened_at, retry_at, strikes) VALUES ('claude', 'account', 'auth_expired', 'r', 1, 9999999999999, 1) RETURNING 1",
         );
     }),
+    // What a run would stumble over.
+    model!(
+        "config",
+        2,
+        "x.toml:2: 'claud-json' is none of auto, text",
+        "did you mean 'claude-json'?",
+        "command = 'cat'\noutput = 'claud-json'\n"
+    ),
+    model!(
+        "output",
+        2,
+        "'output' of 'x/claude' is codex-json, and claude does not write that",
+        "ar setup set x/claude.output auto",
+        "command = 'claude'\nargs = ['-p']\noutput = 'codex-json'\n"
+    ),
+    model!(
+        "output",
+        2,
+        "is claude-stream-json, and 'args' do not hold '--verbose'",
+        "add '--verbose'",
+        "command = 'claude'\nargs = ['-p', '--output-format', 'stream-json']\noutput = 'claude-stream-json'\n"
+    ),
+    model!(
+        "output",
+        2,
+        "ask for JSON, and 'output' is text",
+        "ar setup set x/codex.output codex-json",
+        "command = 'codex'\nargs = ['exec', '--json', '-']\noutput = 'text'\n"
+    ),
+    model!(
+        "interactive",
+        2,
+        "'args' of 'x/claude' do not hold '-p'",
+        "add '-p'",
+        "command = 'claude'\nargs = ['--verbose']\n"
+    ),
+    model!(
+        "prompt_mode",
+        2,
+        "'prompt_mode' of 'x/claude' is file",
+        "ar setup set x/claude.prompt_mode stdin",
+        "command = 'claude'\nargs = ['-p']\nprompt_mode = 'file'\n"
+    ),
+    model!(
+        "prompt_mode",
+        1,
+        "'args' of 'x/claude' hold '{prompt}', and it is on standard input too",
+        "ar setup set x/claude.prompt_mode arg",
+        "command = 'claude'\nargs = ['-p', '{prompt}']\n"
+    ),
+    model!(
+        "session_in_args",
+        1,
+        "'args' of 'x/cat' hold '{session}'",
+        "resume_args",
+        "command = 'cat'\nargs = ['{session}']\n"
+    ),
+    model!(
+        "placeholder",
+        1,
+        "'args' of 'x/cat' holds '{prompt_fil}'",
+        "write '{prompt_file}'",
+        "command = 'cat'\nargs = ['--file={prompt_fil}']\n"
+    ),
+    model!(
+        "variable_in_args",
+        1,
+        "'args' of 'x/cat' holds '${HOME}'",
+        "write the value itself",
+        "command = 'cat'\nargs = ['${HOME}/x']\n"
+    ),
+    model!(
+        "no_variable",
+        2,
+        "'A' in 'env' of 'x/cat' needs the variable NO_SUCH, which is not set",
+        "export NO_SUCH",
+        "command = 'cat'\nenv = { A = '${NO_SUCH}' }\n"
+    ),
+    model!(
+        "env_command",
+        2,
+        "does not give A: 'false' fails",
+        "try 'false' by hand",
+        "command = 'cat'\nenv_command = { A = 'false hush' }\n"
+    ),
+    model!(
+        "env_command",
+        2,
+        "does not give A: the program 'no-such-pass' is not found",
+        "no-such-pass",
+        "command = 'cat'\nenv_command = { A = 'no-such-pass hush' }\n"
+    ),
+    model!(
+        "env_command",
+        1,
+        "'A' in 'env_command' of 'x/cat' is written for a shell",
+        "script",
+        "command = 'cat'\nenv_command = { A = 'echo hush | cat' }\n"
+    ),
+    fault!("env_file", 2, "keys.env:1: this is not NAME=value", "mend that line", |home| {
+        home.model("x", "command = 'cat'\nenv_file = '~/keys.env'\n");
+        home.write("keys.env", "A B=hush\n");
+        chmod(home, "keys.env", 0o600);
+    }),
+    fault!("env_file", 1, "holds no variable", "NAME=value", |home| {
+        home.model("x", "command = 'cat'\nenv_file = '~/keys.env'\n");
+        home.write("keys.env", "# soon\n");
+        chmod(home, "keys.env", 0o600);
+    }),
+    model!(
+        "limit",
+        1,
+        "'timeout' of 'x/cat' is 0s",
+        "ar setup set x/cat.timeout 1h",
+        "command = 'cat'\ntimeout = '1ms'\n"
+    ),
+    model!(
+        "limit",
+        1,
+        "'idle_timeout' of 'x/cat' is not shorter than 'timeout'",
+        "ar setup set x/cat.idle_timeout",
+        "command = 'cat'\ntimeout = '1m'\nidle_timeout = '2h'\n"
+    ),
+    model!(
+        "limit",
+        1,
+        "'max_turns' of 'x/cat' is 0",
+        "ar setup set x/cat.max_turns",
+        "command = 'cat'\nmax_turns = 0\n"
+    ),
+    model!(
+        "limit",
+        1,
+        "'max_cost_usd' of 'x/cat' is not above 0",
+        "ar setup set x/cat.max_cost_usd",
+        "command = 'cat'\nmax_cost_usd = 0.0\n"
+    ),
+    model!(
+        "limit",
+        1,
+        "'memory_max' of 'x/cat' is less than 64 MiB",
+        "ar setup set x/cat.memory_max",
+        "command = 'cat'\nmemory_max = '1K'\n"
+    ),
+    model!("limit", 1, "'nice' of 'x/cat' is 99", "ar setup set x/cat.nice", "command = 'cat'\nnice = 99\n"),
+    model!(
+        "watch",
+        1,
+        "'/no/such' in 'watch' of 'x/cat' does not exist",
+        "--unset x/cat.watch",
+        "command = 'cat'\nwatch = ['/no/such']\n"
+    ),
+    model!(
+        "unset",
+        1,
+        "'unset' of 'x/claude' takes PATH away",
+        "--unset x/claude.unset",
+        "command = 'claude'\nargs = ['-p']\nunset = ['PATH']\n"
+    ),
+    model!(
+        "not_installed",
+        2,
+        "'~' stands for nothing in it",
+        "ar setup set x/cat.command [HOME]/cat",
+        "command = '~/cat'\n"
+    ),
+    model!(
+        "not_installed",
+        2,
+        "arguments belong in 'args'",
+        "ar setup set x/c.command cat",
+        "name = 'c'\ncommand = 'cat -n'\n"
+    ),
+    fault!(
+        "not_executable",
+        2,
+        "its interpreter 'no-such-node' is not found",
+        "install no-such-node",
+        |home| {
+            home.write("bin/tool", "#!/usr/bin/env no-such-node\n");
+            chmod(home, "bin/tool", 0o755);
+            home.model("x", "command = 'tool'\n");
+        }
+    ),
+    fault!(
+        "not_executable",
+        2,
+        "the command 'tool' of 'x/tool' cannot be executed",
+        "chmod +x '[HOME]/bin/tool'",
+        |home| {
+            home.write("bin/tool", "#!/bin/sh\n");
+            home.model("x", "command = 'tool'\n");
+        }
+    ),
+    // config.toml, and what lies beside it.
+    fault!("config", 2, "config.toml:2: there is no model 'cluade'", "did you mean 'claude'?", |home| {
+        settings(home, "diagnostics_model = 'cluade'");
+    }),
+    fault!("learn", 1, "there is no 'diagnostics_model'", "ar setup set diagnostics_model", |home| settings(
+        home,
+        "learn = true"
+    )),
+    fault!(
+        "unused_account",
+        1,
+        "describes the account 'cluade'",
+        "write [accounts.claude]",
+        |home| settings(home, "[accounts.cluade]\nmax_parallel = 1")
+    ),
+    fault!(
+        "not_installed",
+        2,
+        "the program 'no-such' of 'accounts.claude.quota_command' is not found",
+        "--unset accounts.claude.quota_command",
+        |home| settings(home, "[accounts.claude]\nquota_command = ['no-such']")
+    ),
+    fault!(
+        "not_installed",
+        2,
+        "the program 'no-such' of 'hooks.on_failure' is not found",
+        "--unset hooks.on_failure",
+        |home| settings(home, "[hooks]\non_failure = ['no-such']")
+    ),
+    fault!("cooldown", 1, "'cooldown.max_cooldown' is 0", "--unset cooldown.max_cooldown", |home| settings(
+        home,
+        "[cooldown]\nmax_cooldown = 0"
+    )),
+    fault!(
+        "log_secrets",
+        2,
+        "has the pattern '(', which is no regular expression",
+        "mend the pattern",
+        |home| settings(home, "log_secrets = ['(']")
+    ),
+    fault!("history", 1, "'log_keep_runs' in config.toml is 0", "--unset log_keep_runs", |home| settings(
+        home,
+        "log_keep_runs = 0"
+    )),
+    fault!(
+        "never_read",
+        1,
+        "models/y.yaml' is never read",
+        "mv '[HOME]/.config/agent-runner/models/y.yaml'",
+        |home| drop(home.write(".config/agent-runner/models/y.yaml", "command: cat\n"))
+    ),
+    fault!("never_read", 1, "agent-runner/y.toml' is never read", "models/y.toml'", |home| drop(
+        home.write(".config/agent-runner/y.toml", "command = 'cat'\n")
+    )),
+    fault!("config", 2, "models': Not a directory", "", |home| {
+        fs::remove_dir_all(home.path(CONFIG).join("models")).unwrap();
+        home.write(".config/agent-runner/models", "");
+    }),
+    fault!("rules", 2, "rules.d/mine.toml:1: unknown field 'rules'", "ar diagnose test", |home| drop(
+        home.write(".config/agent-runner/rules.d/mine.toml", "[[rules]]\nid = 'a'\n")
+    )),
+    fault!("empty_agent", 1, "the agent 'a' is empty", "write instructions", |home| drop(
+        home.agent("a", "")
+    )),
+    fault!("writable_by_others", 2, "anybody may write '[HOME]/.config'", "chmod o-w", |home| chmod(
+        home, ".config", 0o777
+    )),
+    // Agents.
+    fault!(
+        "too_old",
+        1,
+        "is claude 0.2.9, and our templates need 2.0.0",
+        "npm install -g @anthropic-ai/claude-code@latest",
+        |home| drop(
+            home.command("claude", "echo 0.2.9 -p --output-format --verbose --permission-mode --resume")
+        )
+    ),
+    fault!(
+        "broken_agent",
+        1,
+        "claude' does not tell what it is: '--version' failed",
+        "npm install",
+        |home| drop(home.command("claude", "exit 134"))
+    ),
+    fault!(
+        "logged_out",
+        2,
+        "'any/claude' has a login that cannot be read",
+        "claude auth login",
+        |home| drop(home.write(".claude/.credentials.json", "garbage"))
+    ),
+    fault!(
+        "agent_settings",
+        2,
+        ".codex/config.toml:2: codex cannot read its own settings",
+        "mend that line",
+        |home| drop(home.write(".codex/config.toml", "a = 1\nmodel = \n"))
+    ),
+    // Surroundings and state.
+    fault!("path", 2, "anybody may write '[HOME]/bin', which is on PATH", "chmod o-w", |home| chmod(
+        home, "bin", 0o777
+    )),
+    env!(
+        "unknown_variable",
+        1,
+        "AGENT_RUNNER_CONFG is set, and nobody reads it",
+        "did you mean AGENT_RUNNER_CONFIG?",
+        &[("AGENT_RUNNER_CONFG", "/x")]
+    ),
+    env!(
+        "no_config",
+        2,
+        "AGENT_RUNNER_CONFIG names a directory that does not exist",
+        "unset AGENT_RUNNER_CONFIG",
+        &[("AGENT_RUNNER_CONFIG", "/no/such")]
+    ),
+    env!("time_zone", 1, "TZ is 'Nowhere/City'", "unset TZ", &[("TZ", "Nowhere/City")]),
+    env!(
+        "state",
+        2,
+        "is a directory",
+        "name a file with AGENT_RUNNER_STATE",
+        &[("AGENT_RUNNER_STATE", "/usr")]
+    ),
+    fault!("state", 1, "state.db' is empty", "ar log backup", |home| {
+        fs::remove_file(home.path(STATE).join("state.db-wal")).unwrap();
+        fs::write(home.state(), "").unwrap();
+    }),
+    fault!("state", 2, "lacks index run_live", "state.db.damaged'", |home| sql(home, "DROP INDEX run_live")),
+    fault!("state_not_writable", 2, "agent-runner' is no directory", "mv", |home| {
+        fs::remove_dir_all(home.path(STATE)).unwrap();
+        home.write(STATE, "");
+    }),
+    fault!("stale_lease", 1, "nobody works on them: 1", "the next pick", |home| sql(
+        home,
+        "UPDATE run SET lease_until = 1 RETURNING 1"
+    )),
+    fault!("unknown_runs", 1, "of runs that the history does not know: 1", "ar log check --repair", |home| {
+        drop(home.write(&format!("{STATE}/runs/01K9ZAAAAAAAAAAAAAAAAAAAAA/prompt"), "hush"));
+    }),
 ];
+
+/// Adds to config.toml, which has one line.
+fn settings(home: &Home, text: &str) {
+    home.write(".config/agent-runner/config.toml", format!("model = 'any'\n{text}\n"));
+    chmod(home, ".config/agent-runner/config.toml", 0o600);
+}
 
 fn findings(run: Run) -> (Vec<Value>, String) {
     let output = run.any_stdout().check();
@@ -431,7 +783,7 @@ fn a_healthy_set_up_raises_no_alarm() {
 
 #[test]
 fn every_seeded_fault_is_named_with_its_fix() {
-    assert!(FAULTS.len() >= 50, "{}", FAULTS.len());
+    assert!(FAULTS.len() >= 100, "{}", FAULTS.len());
     let mut missed = Vec::new();
     for fault in FAULTS {
         let home = healthy();
@@ -468,9 +820,11 @@ fn a_finding_says_what_why_and_how_to_mend_it() {
     setup(&home, &["doctor"])
         .status(2)
         .stdout(
-            "error: the command 'qwen' of 'x/qwen' is not found\n  why: each run of it fails\n  \
+            "error: the command 'qwen' of 'x/qwen' is not found\n  \
+             at: [HOME]/.config/agent-runner/models/x.toml:1\n  why: each run of it fails\n  \
              fix: npm install -g @qwen-code/qwen-code\n\
              warning: 'x/qwen' has neither 'timeout' nor 'idle_timeout'\n  \
+             at: [HOME]/.config/agent-runner/models/x.toml:1\n  \
              why: an agent that waits for the network for ever is never ended\n  \
              fix: ar setup set x/qwen.timeout 1h\n\
              errors: 1, warnings: 1\n",

@@ -2,12 +2,14 @@
 
 use super::Finding;
 use crate::check;
-use ar_core::config::{Config, Model, model_names};
+use ar_core::Failure;
+use ar_core::config::{Config, Model, agent_names, model_names};
 use std::path::Path;
 
 /// Problems that `ar setup check` reports, and models that can serve nobody.
-pub fn findings(dir: &Path, models: &[Model]) -> anyhow::Result<Vec<Finding>> {
-    let mut findings: Vec<Finding> = check::problems(dir)?
+pub fn findings(dir: &Path, models: &[Model]) -> Vec<Finding> {
+    let problems = check::problems(dir).unwrap_or_else(|error| vec![Failure::of(&error)]);
+    let mut findings: Vec<Finding> = problems
         .into_iter()
         .map(|problem| {
             let fix =
@@ -15,7 +17,13 @@ pub fn findings(dir: &Path, models: &[Model]) -> anyhow::Result<Vec<Finding>> {
             Finding::error("config", problem.message, "what cannot be read is not used", fix)
         })
         .collect();
-    let names = model_names(dir)?;
+    if dir.symlink_metadata().is_ok() && !dir.is_dir() {
+        let what = format!("the configuration directory '{}' is no directory", dir.display());
+        let fix = format!("mv '{0}' '{0}.old' && ar setup init", dir.display());
+        findings.push(Finding::error("config", what, "there is no configuration", fix));
+        return findings;
+    }
+    let names = model_names(dir).unwrap_or_default();
     if names.is_empty() {
         let what = format!("there is no model in '{}'", dir.join("models").display());
         findings.push(Finding::error("no_model", what, "a run needs a model", "ar setup init"));
@@ -40,8 +48,17 @@ pub fn findings(dir: &Path, models: &[Model]) -> anyhow::Result<Vec<Finding>> {
             format!("ar setup set {name}/{first}.disabled false"),
         ));
     }
+    for name in agent_names(dir).unwrap_or_default() {
+        let file = dir.join("agents").join(format!("{name}.md"));
+        if std::fs::read_to_string(&file).is_ok_and(|text| text.trim().is_empty()) {
+            let what = format!("the agent '{name}' is empty");
+            let why = "a prompt that is sent with it goes without instructions";
+            let fix = format!("write instructions into '{0}', or rm '{0}'", file.display());
+            findings.push(Finding::warning("empty_agent", what, why, fix));
+        }
+    }
     findings.extend(mixed_accounts(models));
-    Ok(findings)
+    findings
 }
 
 /// Accounts on whose quota two different agents are said to draw.

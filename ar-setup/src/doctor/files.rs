@@ -13,7 +13,8 @@ pub fn findings(ground: &Ground, models: &[Model]) -> Vec<Finding> {
     let config = &ground.config;
     let mut watched: Vec<PathBuf> = vec![config.clone(), config.join("models"), config.join("agents")];
     watched.push(config.join("config.toml"));
-    for dir in ["models", "agents"] {
+    watched.push(config.join("rules.d"));
+    for dir in ["models", "agents", "rules.d"] {
         let entries = fs::read_dir(config.join(dir)).into_iter().flatten().flatten();
         watched.extend(entries.map(|entry| entry.path()));
     }
@@ -28,14 +29,32 @@ pub fn findings(ground: &Ground, models: &[Model]) -> Vec<Finding> {
             findings.extend(readable_by_others(&model.file, "a key stands in it"));
         }
         for file in model.providers.iter().filter_map(|provider| provider.env_file.as_ref()) {
-            findings.extend(env_file(&model.name, file));
+            findings.extend(super::variables::env_file(&model.name, file));
         }
     }
-    let runs = ar_core::paths::run_dir(&ground.state, "");
-    for path in [ground.state.parent().map(Path::to_path_buf), Some(runs), Some(ground.state.clone())] {
+    findings.extend(above(config));
+    findings.extend(readable_by_others(&config.join("secrets.env"), "it holds keys"));
+    // Components drop the slash that joining an empty name leaves.
+    let runs: PathBuf = ar_core::paths::run_dir(&ground.state, "").components().collect();
+    // A directory that somebody else chose for it may hold more than ours.
+    let own = ground.state.parent().filter(|dir| dir.ends_with("agent-runner"));
+    for path in
+        [own.map(Path::to_path_buf), Some(runs), Some(ground.state.clone()).filter(|file| file.is_file())]
+    {
         findings.extend(path.into_iter().flat_map(|path| state(&path)));
     }
     findings
+}
+
+/// Directories above the configuration in which anybody may put another one in its place.
+fn above(config: &Path) -> Option<Finding> {
+    let dir = config.ancestors().skip(1).find(|dir| {
+        // With the sticky bit, as in /tmp, what belongs to others cannot be replaced.
+        dir.metadata().is_ok_and(|found| found.permissions().mode() & 0o1002 == 0o002)
+    })?;
+    let what = format!("anybody may write '{}'", dir.display());
+    let why = "who writes it can put another configuration in place of yours";
+    Some(Finding::error("writable_by_others", what, why, format!("chmod o-w '{}'", dir.display())))
 }
 
 /// Whether a variable's name says that it holds a secret.
@@ -83,34 +102,6 @@ fn readable_by_others(path: &Path, why: &str) -> Option<Finding> {
     Some(finding.repaired_by(Repair::Mode(path.to_owned(), 0o600)))
 }
 
-fn env_file(model: &str, file: &Path) -> Vec<Finding> {
-    let file = below_home(file);
-    let text = match fs::read(&file) {
-        Ok(text) => text,
-        Err(error) => {
-            return vec![Finding::error(
-                "env_file",
-                format!("cannot read the env_file '{}' of model '{model}': {error}", file.display()),
-                "its runs cannot start",
-                format!("write NAME=value lines into '{}', or unset 'env_file'", file.display()),
-            )];
-        }
-    };
-    let mut findings: Vec<Finding> = readable_by_others(&file, "it holds keys").into_iter().collect();
-    let lines = text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).enumerate();
-    for (at, _) in
-        lines.filter(|(_, line)| !line.is_empty() && !line.starts_with(b"#") && !line.contains(&b'='))
-    {
-        findings.push(Finding::error(
-            "env_file",
-            format!("{}:{}: this is not NAME=value", file.display(), at + 1),
-            "its runs cannot start",
-            "mend that line",
-        ));
-    }
-    findings
-}
-
 /// A path whose leading `~` stands for the home directory.
 pub fn below_home(path: &Path) -> PathBuf {
     match (path.strip_prefix("~"), ar_core::paths::home()) {
@@ -133,7 +124,9 @@ fn state(path: &Path) -> Vec<Finding> {
         );
         findings.push(finding.repaired_by(Repair::Mode(path.to_owned(), mode)));
     }
-    if rustix::fs::access(path, rustix::fs::Access::WRITE_OK).is_err() {
+    // root may write everything, but nobody else who shares the state.
+    let locked = found.permissions().mode() & 0o200 == 0;
+    if locked || rustix::fs::access(path, rustix::fs::Access::WRITE_OK).is_err() {
         findings.push(Finding::error(
             "state_not_writable",
             format!("'{}' cannot be written", path.display()),

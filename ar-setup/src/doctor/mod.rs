@@ -2,25 +2,33 @@
 //!
 //! Nothing here uses the network or starts a model, and no value of a variable is ever printed.
 
+mod arguments;
+mod command;
 mod config;
 mod environment;
 mod files;
+mod limits;
 mod login;
 mod provider;
+mod remains;
+mod settings;
 mod state;
+mod strays;
+mod variables;
 
+pub use arguments::looks_like_key;
 pub use files::is_secret;
-pub use provider::looks_like_key;
 
 use crate::pipeline::Ground;
 use anyhow::Context;
-use ar_core::config::{Model, model_names};
+use ar_core::config::{Config, Model, model_names};
 use ar_core::{Stamp, exit};
 use serde::Serialize;
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Something that is wrong or will be.
@@ -32,6 +40,9 @@ pub struct Finding {
     pub severity: Severity,
     /// What was found.
     pub what: String,
+    /// The file and the line where it stands, where that is one line and `what` does not name it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at: Option<String>,
     /// Why it matters.
     pub why: &'static str,
     /// The command that mends it, or what to do.
@@ -68,7 +79,15 @@ impl Finding {
         why: &'static str,
         fix: impl Into<String>,
     ) -> Self {
-        Self { id, severity: Severity::Error, what: what.into(), why, fix: fix.into(), repair: None }
+        Self {
+            id,
+            severity: Severity::Error,
+            what: what.into(),
+            at: None,
+            why,
+            fix: fix.into(),
+            repair: None,
+        }
     }
 
     /// A warning.
@@ -79,6 +98,13 @@ impl Finding {
         fix: impl Into<String>,
     ) -> Self {
         Self { severity: Severity::Warning, ..Self::error(id, what, why, fix) }
+    }
+
+    /// Adds where it stands.
+    #[must_use]
+    pub fn at(mut self, file: &Path, line: usize) -> Self {
+        self.at = Some(format!("{}:{line}", file.display()));
+        self
     }
 
     /// Adds what `--fix` does.
@@ -138,6 +164,9 @@ fn print(finding: &Finding, out: &mut impl Write) -> anyhow::Result<()> {
         Severity::Warning => "warning",
     };
     writeln!(out, "{severity}: {}", exit::one_line(&finding.what))?;
+    if let Some(at) = &finding.at {
+        writeln!(out, "  at: {}", exit::one_line(at))?;
+    }
     writeln!(out, "  why: {}", finding.why)?;
     writeln!(out, "  fix: {}", exit::one_line(&finding.fix))?;
     Ok(())
@@ -147,19 +176,26 @@ fn print(finding: &Finding, out: &mut impl Write) -> anyhow::Result<()> {
 fn examine(ground: &Ground, cron: bool) -> anyhow::Result<Vec<Finding>> {
     let now = Stamp::now()?;
     let mut models = Vec::new();
-    for name in model_names(&ground.config)? {
+    // A directory that cannot be read is among the problems of the configuration.
+    for name in model_names(&ground.config).unwrap_or_default() {
         // One that cannot be read is among the problems of the configuration.
         models.extend(Model::load(&ground.config, &name).ok());
     }
-    let mut findings = config::findings(&ground.config, &models)?;
+    let mut findings = config::findings(&ground.config, &models);
+    findings.extend(strays::findings(&ground.config));
+    if let Ok(config) = Config::load(&ground.config) {
+        findings.extend(settings::findings(&config, &models));
+    }
     findings.extend(files::findings(ground, &models));
     findings.extend(provider::findings(&models, cron));
     findings.extend(login::findings(&models, now));
     findings.extend(environment::findings(now));
-    findings.extend(state::findings(&ground.state, &models, now)?);
+    findings.extend(state::findings(&ground.state, &models, now));
+    findings.extend(remains::findings(&ground.state, now));
     // Sorting keeps the order of equals.
     findings.sort_by_key(|finding| finding.severity);
-    findings.dedup_by(|a, b| a.id == b.id && a.what == b.what);
+    let mut seen = BTreeSet::new();
+    findings.retain(|finding| seen.insert((finding.id, finding.what.clone())));
     Ok(findings)
 }
 

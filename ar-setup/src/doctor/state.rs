@@ -1,10 +1,11 @@
-//! What is wrong with the state: the database, what lies around it, and what runs left behind.
+//! What is wrong with the state: the database, and where it lies.
 
 use super::Finding;
 use ar_core::config::Model;
 use ar_core::state::State;
-use ar_core::{Failure, Stamp, paths, processes};
-use std::fs::{self, File, TryLockError};
+use ar_core::{Failure, Stamp};
+use rusqlite::Connection;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,32 +15,94 @@ const LITTLE: u64 = 512 << 20;
 const NOTHING: u64 = 16 << 20;
 /// How far ahead of us another clock may be.
 const SKEW: Duration = Duration::from_mins(5);
-/// The `f_type` of statfs(2) of file systems whose files lie on another machine: NFS, SMB, CIFS, SMB2, AFS, Ceph, 9P, Coda.
-const NETWORK: [i64; 8] =
-    [0x6969, 0x517b, 0xff53_4d42, 0xfe53_4d42, 0x5346_414f, 0x00c3_6400, 0x0102_1997, 0x7375_7245];
+/// A write-ahead log above this size is one that nobody moves into the database, in bytes.
+const WAL: u64 = 16 << 20;
 
 /// Everything about the state. A database that does not exist yet is none to worry about.
-pub fn findings(file: &Path, models: &[Model], now: Stamp) -> anyhow::Result<Vec<Finding>> {
-    let mut findings = file_system(file);
-    findings.extend(remains(file)?);
-    if file.symlink_metadata().is_err() {
-        return Ok(findings);
+pub fn findings(file: &Path, models: &[Model], now: Stamp) -> Vec<Finding> {
+    let mut findings: Vec<Finding> = place(file).into_iter().collect();
+    findings.extend(file_system(file));
+    let Ok(found) = file.symlink_metadata() else {
+        if beside(file, "-wal").is_file() {
+            let what = format!("'{}' lies there without its database", beside(file, "-wal").display());
+            let fix = format!("rm '{}'", beside(file, "-wal").display());
+            findings.push(Finding::warning("state", what, "a new database would take it for its own", fix));
+        }
+        return findings;
+    };
+    if found.is_symlink() && !file.exists() {
+        let what = format!("the state database '{}' is a symbolic link that leads nowhere", file.display());
+        findings.push(Finding::error(
+            "state",
+            what,
+            "no run can be picked or stored",
+            format!("rm '{}'", file.display()),
+        ));
+        return findings;
+    }
+    if file.is_dir() {
+        let what = format!("the state database '{}' is a directory", file.display());
+        let fix = format!("name a file with AGENT_RUNNER_STATE, or rmdir '{}'", file.display());
+        findings.push(Finding::error("state", what, "no run can be picked or stored", fix));
+        return findings;
+    }
+    if found.len() == 0 && found.is_file() {
+        let what = format!("the state database '{}' is empty", file.display());
+        let why = "its history is gone; the next run makes a new one";
+        let fix = format!("put a copy that 'ar log backup' made in its place, or rm '{}'", file.display());
+        findings.push(Finding::warning("state", what, why, fix));
+        return findings;
     }
     match database(file, models, now) {
         Ok(found) => findings.extend(found),
         Err(error) => {
             let failure = Failure::of(&error);
-            let fix = failure.hint.unwrap_or_else(|| format!("move '{}' away", file.display()));
+            let fix = failure.hint.unwrap_or_else(|| format!("mv '{0}' '{0}.damaged'", file.display()));
             findings.push(Finding::error("state", failure.message, "no run can be picked or stored", fix));
         }
     }
-    Ok(findings)
+    findings
+}
+
+/// Whether a database could be made there, or its log be written.
+fn place(file: &Path) -> Option<Finding> {
+    let dir = file.ancestors().skip(1).find(|dir| dir.symlink_metadata().is_ok())?;
+    let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
+    let shown = dir.display();
+    let error =
+        |what, fix| Some(Finding::error("state_not_writable", what, "no run can be picked or stored", fix));
+    if !dir.is_dir() {
+        return error(format!("'{shown}' is no directory"), format!("mv '{shown}' '{shown}.old'"));
+    }
+    // root may do everything, and only a trial tells what a file system allows.
+    tempfile::tempfile_in(dir).err().map(|why| {
+        let what = format!("no file can be made in '{shown}': {why}");
+        let fix = format!("chmod u+rwx '{shown}', or name another place with AGENT_RUNNER_STATE");
+        Finding::error("state_not_writable", what, "no run can be picked or stored", fix)
+    })
+}
+
+fn beside(file: &Path, end: &str) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(end);
+    PathBuf::from(name)
 }
 
 fn database(file: &Path, models: &[Model], now: Stamp) -> anyhow::Result<Vec<Finding>> {
+    let log = beside(file, "-wal").metadata().map_or(0, |found| found.len());
     let state = State::open(file)?;
     let db = state.db();
     let mut findings = Vec::new();
+    if log > WAL {
+        let what = format!("'{}' has grown to {} MiB", beside(file, "-wal").display(), log >> 20);
+        let why = "a program that holds the database open keeps it from being moved there";
+        findings.push(Finding::warning(
+            "state",
+            what,
+            why,
+            format!("end what this names: fuser '{}'", file.display()),
+        ));
+    }
     let sound: String = db.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
     if sound != "ok" {
         findings.push(Finding::error(
@@ -52,6 +115,16 @@ fn database(file: &Path, models: &[Model], now: Stamp) -> anyhow::Result<Vec<Fin
     let limit = now.plus(SKEW);
     let ahead: i64 =
         db.query_row("SELECT count(*) FROM run WHERE picked_at > $1", [limit.0], |row| row.get(0))?;
+    let rests: i64 =
+        db.query_row("SELECT count(*) FROM health WHERE opened_at > $1", [limit.0], |row| row.get(0))?;
+    if rests > 0 {
+        findings.push(Finding::warning(
+            "clock_skew",
+            format!("{rests} cooldowns began in the future"),
+            "this clock is behind, or another that wrote there was ahead",
+            "timedatectl set-ntp true",
+        ));
+    }
     if ahead > 0 {
         findings.push(Finding::warning(
             "clock_skew",
@@ -60,8 +133,48 @@ fn database(file: &Path, models: &[Model], now: Stamp) -> anyhow::Result<Vec<Fin
             "timedatectl set-ntp true",
         ));
     }
+    findings.extend(incomplete(db, file)?);
     findings.extend(stopped(&state, models, now)?);
+    findings.extend(quotas(db)?);
     state.close()?;
+    Ok(findings)
+}
+
+/// Tables, indices and triggers that a new database has and this one has not.
+fn incomplete(db: &Connection, file: &Path) -> anyhow::Result<Option<Finding>> {
+    let scratch = tempfile::tempdir()?;
+    let whole = State::open(&scratch.path().join("state.db"))?;
+    let (wanted, found) = (names(whole.db())?, names(db)?);
+    let missing: Vec<&str> = wanted.difference(&found).map(String::as_str).collect();
+    Ok((!missing.is_empty()).then(|| {
+        let what = format!("the state database '{}' lacks {}", file.display(), missing.join(", "));
+        let fix = format!("mv '{0}' '{0}.damaged'", file.display());
+        Finding::error("state", what, "picks are slow or fail, and sums are wrong", fix)
+    }))
+}
+
+fn names(db: &Connection) -> anyhow::Result<BTreeSet<String>> {
+    let mut select =
+        db.prepare("SELECT type || ' ' || name FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'")?;
+    let names = select.query_map([], |row| row.get(0))?;
+    Ok(names.collect::<Result<_, _>>()?)
+}
+
+/// Accounts whose `quota_command` failed when it was asked last.
+fn quotas(db: &Connection) -> anyhow::Result<Vec<Finding>> {
+    let mut select =
+        db.prepare("SELECT account, problem FROM quota WHERE problem IS NOT NULL ORDER BY account")?;
+    let rows = select.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
+    let mut findings = Vec::new();
+    for row in rows {
+        let (account, problem) = row?;
+        findings.push(Finding::warning(
+            "quota_command",
+            format!("'quota_command' of the account '{account}' tells nothing: {problem}"),
+            "picks go to an account whose quota is used up",
+            format!("run it by hand, or ar setup set --unset accounts.{account}.quota_command"),
+        ));
+    }
     Ok(findings)
 }
 
@@ -98,7 +211,10 @@ fn stopped(state: &State, models: &[Model], now: Stamp) -> anyhow::Result<Vec<Fi
 fn file_system(file: &Path) -> Vec<Finding> {
     let Some(place) = file.ancestors().skip(1).find(|dir| dir.is_dir()) else { return Vec::new() };
     let mut findings = Vec::new();
-    if let Ok(found) = rustix::fs::statvfs(place) {
+    // A file system without blocks, such as /proc, has no room to tell of.
+    if let Ok(found) = rustix::fs::statvfs(place)
+        && found.f_blocks > 0
+    {
         findings.extend(space(place, found.f_bavail.saturating_mul(found.f_frsize)));
         if found.f_files > 0 && found.f_favail < 1000 {
             let what = format!("only {} files can be made below '{}'", found.f_favail, place.display());
@@ -110,11 +226,10 @@ fn file_system(file: &Path) -> Vec<Finding> {
             ));
         }
     }
-    #[cfg(target_os = "linux")]
-    if rustix::fs::statfs(place).is_ok_and(|found| is_network(found.f_type)) {
+    if let Ok(Some(name)) = ar_core::state::network(place) {
         findings.push(Finding::error(
             "network_file_system",
-            format!("'{}' lies on another machine", place.display()),
+            format!("'{}' lies on another machine ({name})", place.display()),
             "SQLite's write-ahead log needs memory that processes share, so the database may be damaged",
             "export AGENT_RUNNER_STATE with a file on a disk of this machine",
         ));
@@ -133,51 +248,16 @@ fn space(place: &Path, free_bytes: u64) -> Option<Finding> {
     }
 }
 
-fn is_network(kind: impl TryInto<i64>) -> bool {
-    // Some systems keep the number in 32 bits with a sign.
-    kind.try_into().is_ok_and(|kind| NETWORK.contains(&(kind & 0xffff_ffff)))
-}
-
-/// Processes of runs whose ar-exec is dead.
-fn remains(file: &Path) -> anyhow::Result<Vec<Finding>> {
-    let runs: PathBuf = paths::run_dir(file, "");
-    let mut findings = Vec::new();
-    for entry in fs::read_dir(&runs).into_iter().flatten().flatten() {
-        let name = entry.file_name();
-        let Some(run) = name.to_str().filter(|name| ar_core::record::is_id(name)) else { continue };
-        if !is_dead(&entry.path()) {
-            continue;
-        }
-        let count = processes::count(run, None)?;
-        if count > 0 {
-            findings.push(Finding::warning(
-                "orphans",
-                format!("{count} processes of the run {run} live on although its ar-exec is gone"),
-                "they use quota and memory, and nobody reads their answer",
-                "the next pick ends them: ar run \"hello\"",
-            ));
-        }
-    }
-    Ok(findings)
-}
-
-/// Whether the lock that ar-exec holds while it lives is free.
-fn is_dead(run: &Path) -> bool {
-    let Ok(lock) = File::open(run.join("lock")) else { return false };
-    !matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::doctor::Severity;
 
     #[test]
-    fn little_space_and_files_of_other_machines_are_told() {
+    fn little_space_is_told() {
         let place = Path::new("/s");
         assert!(space(place, LITTLE).is_none());
         assert_eq!(space(place, LITTLE - 1).unwrap().severity, Severity::Warning);
         assert_eq!(space(place, 0).unwrap().severity, Severity::Error);
-        assert!(is_network(0x6969_i64) && is_network(-11_317_950_i32) && !is_network(0xef53_i64));
     }
 }
