@@ -14,6 +14,8 @@ const MIN_BYTES: usize = 8;
 const MASK: &[u8] = b"***";
 /// How much of a file is looked at at once.
 const PIECE_BYTES: usize = 256 * 1024;
+/// How much of a text is masked for whoever makes it searchable.
+const SEARCHED_BYTES: u64 = 1024 * 1024;
 /// Words in the name of a variable whose value is a secret.
 const SECRET_WORDS: [&str; 7] = ["KEY", "APIKEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "PASSPHRASE"];
 
@@ -60,6 +62,24 @@ impl Secrets {
             Ok(secret) => text.replace(secret, "***"),
             Err(_) => text,
         })
+    }
+
+    /// Writes the beginning of a file without its secrets beside it, as `NAME.masked`, where it has any.
+    ///
+    /// The file itself is what the agent was told or what it said, and stays. Whoever keeps a text of it to be searched
+    /// knows no secrets, and takes this one.
+    pub fn mask_beside(&self, path: &Path) -> anyhow::Result<()> {
+        let finders: Vec<Finder> = self.0.iter().map(Finder::new).collect();
+        if finders.is_empty() {
+            return Ok(());
+        }
+        let context = || format!("cannot keep secrets out of what is stored of '{}'", path.display());
+        let beginning = || File::open(path).map(|file| file.take(SEARCHED_BYTES)).with_context(context);
+        if copy(&mut beginning()?, &mut io::sink(), &finders).with_context(context)? {
+            let mut masked = paths::create_private_file(&path.with_extension("masked"))?;
+            copy(&mut beginning()?, &mut masked, &finders).with_context(context)?;
+        }
+        Ok(())
     }
 
     /// Replaces every secret in a file, which keeps its place where there is none.
@@ -146,6 +166,23 @@ mod tests {
             b"a *** b *** c\xff sk-1234567"
         );
         assert_eq!(redacted(b"", &["sk-12345678"]), b"");
+    }
+
+    #[test]
+    fn what_may_be_searched_has_no_secrets_and_the_text_keeps_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut secrets = Secrets::default();
+        secrets.add(b"sk-12345678");
+        for (text, masked) in [("a sk-12345678 b", Some("a *** b".to_owned())), ("nothing", None), ("", None)]
+        {
+            let file = dir.path().join("answer");
+            fs::write(&file, text).unwrap();
+            secrets.mask_beside(&file).unwrap();
+            assert_eq!(fs::read_to_string(&file).unwrap(), text);
+            let beside = dir.path().join("answer.masked");
+            assert_eq!(fs::read_to_string(&beside).ok(), masked, "{text}");
+            fs::remove_file(beside).ok();
+        }
     }
 
     #[test]

@@ -168,7 +168,11 @@ fn redact(plan: &Plan, dir: &RunDir, fate: &Fate) -> anyhow::Result<()> {
     secrets.redact_file(&dir.stderr())?;
     secrets.redact_file(&dir.stdout())?;
     let may_be_good = fate.child.is_some_and(|child| child.status.success());
-    if may_be_good { Ok(()) } else { secrets.redact_file(&dir.answer()) }
+    if !may_be_good {
+        secrets.redact_file(&dir.answer())?;
+    }
+    secrets.mask_beside(&dir.prompt())?;
+    secrets.mask_beside(&dir.answer())
 }
 
 /// What is to be done about a run once its record is out: until then its directory stays locked, and nobody waits for

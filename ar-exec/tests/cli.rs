@@ -359,10 +359,14 @@ fn secrets_are_kept_out_of_everything_but_the_answer() {
     let print = "echo $A_TOKEN $B; echo \"bad key $A_TOKEN$B\" >&2";
     let keys = "env = { A_TOKEN = 'tok-0123456789' }\nenv_command = { B = 'echo pass-phrase' }";
     world.provider(keys, print);
-    world.run(&["hi"]);
+    world.run(&["hi tok-0123456789"]);
     assert_eq!(world.of_run("stderr"), b"bad key ******\n");
     assert_eq!(world.of_run("answer"), b"tok-0123456789 pass-phrase\n");
     assert_eq!(world.of_run("stdout"), b"*** ***\n");
+    assert_eq!(world.of_run("prompt"), b"hi tok-0123456789");
+    // For ar-log, which makes them searchable.
+    assert_eq!(world.of_run("answer.masked"), b"*** ***\n");
+    assert_eq!(world.of_run("prompt.masked"), b"hi ***");
     world.provider(keys, &format!("{print}; exit 1"));
     world.run(&["hi"]);
     for file in ["stdout", "answer"] {
