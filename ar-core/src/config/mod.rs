@@ -44,6 +44,8 @@ pub struct Config {
     pub log_keep_runs: Option<u64>,
     /// Beyond so many bytes of files the oldest runs are removed.
     pub log_keep_bytes: Option<u64>,
+    /// The files of runs older than so many days are compressed, None for one day; those of none where it is 0.
+    pub log_compress_days: Option<u32>,
     /// Regular expressions of secrets, besides those that are known.
     pub log_secrets: Vec<String>,
     /// What is run when a run is over.
