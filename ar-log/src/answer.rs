@@ -1,10 +1,11 @@
 //! Printing what a run left in its directory.
 
+use crate::payload;
 use anyhow::{Context, Result};
 use ar_core::record::{Diagnosis, End, Exec};
 use ar_core::{Failure, Record, exit, paths};
-use std::fs::{self, File};
-use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write, stderr, stdout};
+use std::fs;
+use std::io::{self, ErrorKind, Read, Write, stderr, stdout};
 use std::path::{Path, PathBuf};
 
 /// How much of a failed run's output is shown where its standard error is empty.
@@ -35,9 +36,8 @@ pub fn print_failure(tool: &str, record: &Record) -> Result<()> {
         let (path, mut file) = open(record, "stderr")?;
         io::copy(&mut file, &mut err).with_context(|| format!("cannot copy '{}'", path.display()))?;
     } else if exec.stdout_bytes > 0 {
-        let (path, mut file) = open(record, "stdout")?;
-        file.seek(SeekFrom::Start(exec.stdout_bytes.saturating_sub(TAIL_BYTES)))
-            .and_then(|_| io::copy(&mut file, &mut err))
+        let (path, file) = open(record, "stdout")?;
+        payload::copy_from(file, exec.stdout_bytes.saturating_sub(TAIL_BYTES), &mut err)
             .with_context(|| format!("cannot copy '{}'", path.display()))?;
     }
     Ok(())
@@ -145,11 +145,9 @@ pub fn forget(state_file: &Path, record: &Record) -> Result<()> {
     }
 }
 
-fn open(record: &Record, name: &str) -> Result<(PathBuf, File)> {
+fn open(record: &Record, name: &str) -> Result<(PathBuf, Box<dyn Read>)> {
     let dir = record.dir().ok_or_else(|| Failure::trouble("the record names no directory"))?;
-    let path = dir.join(name);
-    let file = File::open(&path).with_context(|| format!("cannot open '{}'", path.display()))?;
-    Ok((path, file))
+    Ok((dir.join(name), payload::open(&dir, name)?))
 }
 
 #[cfg(test)]

@@ -5,7 +5,9 @@ use crate::paper::Paper;
 use crate::prune::Limits;
 use crate::redact::Secrets;
 use crate::select::Selection;
-use crate::{check, follow, hook, list, live, prune, report, search, sessions, show, stats, transfer, when};
+use crate::{
+    check, follow, hook, list, live, payload, prune, report, search, sessions, show, stats, transfer, when,
+};
 use anyhow::Result;
 use ar_core::config::Config;
 use ar_core::{Stamp, exit, paths};
@@ -41,6 +43,7 @@ pub fn ask(verb: &Verb, state: &Path) -> Result<ExitCode> {
             let not_before = older_than.as_deref().map(|text| when::parse(text, now)).transpose()?;
             prune::prune(state, Limits { not_before, runs: *keep, bytes: *max_bytes }, *dry_run)
         }
+        Verb::Compress { older_than } => payload::compress(state, when::parse(older_than, Stamp::now()?)?),
         Verb::Rm { runs } => prune::rm(state, runs),
         Verb::Check { secrets: true, config, .. } => {
             return check::secrets(state, &secrets(config.as_deref())?).map(yes_or_no);

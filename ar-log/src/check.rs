@@ -1,6 +1,7 @@
 //! Whether what is stored is whole: the database, the sums, the directories, and that no secret is in it.
 
 use crate::content::FILES;
+use crate::payload;
 use crate::redact::Secrets;
 use anyhow::{Context, Result};
 use ar_core::state::{State, host};
@@ -18,7 +19,8 @@ const YOUNG_MS: i64 = 60 * 60 * 1000;
 const TALLY: &str = "SELECT picked_at / 86400000, coalesce(model, ''), coalesce(provider, ''), coalesce(account, ''), \
     coalesce(verdict, status), coalesce(class, ''), count(*), count(CASE WHEN attempt > 1 THEN 1 END), \
     coalesce(sum(input_tokens), 0), coalesce(sum(output_tokens), 0), coalesce(sum(cache_read_tokens), 0), \
-    coalesce(sum(cache_write_tokens), 0), coalesce(sum(cost_micros), 0), coalesce(sum(payload_bytes), 0) \
+    coalesce(sum(cache_write_tokens), 0), coalesce(sum(cost_micros), 0), \
+    coalesce(sum(CASE WHEN files = 'elsewhere' THEN 0 ELSE payload_bytes END), 0) \
     FROM run WHERE status <> 'picked' GROUP BY 1, 2, 3, 4, 5, 6";
 
 /// Prints what is wrong, a line each, and counts it.
@@ -107,7 +109,8 @@ fn sums(db: &Connection, repair: bool, findings: &mut Findings) -> Result<()> {
 
 /// Runs of this machine whose files are gone. That cannot be repaired.
 fn missing(db: &Connection, state_file: &Path, findings: &mut Findings) -> Result<()> {
-    let sql = "SELECT id FROM run WHERE status = 'done' AND payload_bytes > 0 AND host = $1 ORDER BY id";
+    let sql = "SELECT id FROM run WHERE status = 'done' AND payload_bytes > 0 AND host = $1 \
+               AND coalesce(files, '') <> 'elsewhere' ORDER BY id";
     let mut select = db.prepare(sql)?;
     let mut rows = select.query([host()])?;
     while let Some(row) = rows.next()? {
@@ -229,7 +232,7 @@ pub fn secrets(state_file: &Path, secrets: &Secrets) -> Result<bool> {
     }
     for dir in run_dirs(state_file)? {
         for name in FILES {
-            in_file(&dir.join(name), secrets)?;
+            in_file(&dir, name, secrets)?;
         }
     }
     if clean {
@@ -239,8 +242,9 @@ pub fn secrets(state_file: &Path, secrets: &Secrets) -> Result<bool> {
 }
 
 /// Line by line, so that a file of any size takes the memory of its longest line.
-fn in_file(path: &Path, secrets: &Secrets) -> Result<()> {
-    let Ok(file) = File::open(path) else { return Ok(()) };
+fn in_file(dir: &Path, name: &str, secrets: &Secrets) -> Result<()> {
+    let Some(file) = payload::find(dir, name)? else { return Ok(()) };
+    let path = dir.join(name);
     for (index, line) in BufReader::new(file).split(b'\n').enumerate() {
         let line = line.with_context(|| format!("cannot read '{}'", path.display()))?;
         if !secrets.find(&String::from_utf8_lossy(&line)).is_empty() {

@@ -171,7 +171,7 @@ pub enum Verb {
     /// Show one run with its call, its diagnosis and its files
     Show {
         /// A run's id, the first letters of it, or -1 for the last
-        #[arg(value_name = "RUN", allow_hyphen_values = true)]
+        #[arg(value_name = "RUN", allow_negative_numbers = true)]
         run: String,
         /// Which file
         #[command(flatten)]
@@ -198,7 +198,7 @@ pub enum Verb {
     /// Print runs as they begin and end, or the output of one run as it grows
     Follow {
         /// A run's id, the first letters of it, or -1 for the last
-        #[arg(value_name = "RUN", allow_hyphen_values = true)]
+        #[arg(value_name = "RUN", allow_negative_numbers = true)]
         run: Option<String>,
         /// Which runs
         #[command(flatten)]
@@ -292,10 +292,16 @@ pub enum Verb {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Compress the files of old runs; all verbs read them as before
+    Compress {
+        /// Those that ended before this time
+        #[arg(long, value_name = "TIME", default_value = "1d")]
+        older_than: String,
+    },
     /// Remove runs with their files
     Rm {
         /// Runs' ids, the first letters of them, or -1 for the last
-        #[arg(value_name = "RUN", required = true, allow_hyphen_values = true)]
+        #[arg(value_name = "RUN", required = true, allow_negative_numbers = true)]
         runs: Vec<String>,
     },
     /// Check the database and the runs' directories
@@ -322,7 +328,7 @@ pub enum Verb {
     /// Print where the state database is, or the directory of a run
     Path {
         /// A run's id, the first letters of it, or -1 for the last
-        #[arg(value_name = "RUN", allow_hyphen_values = true)]
+        #[arg(value_name = "RUN", allow_negative_numbers = true)]
         run: Option<String>,
     },
 }

@@ -1,17 +1,22 @@
 //! What the history keeps of a run's files: first words, sizes, and text to search.
 
+use crate::payload;
 use crate::redact::Secrets;
 use anyhow::{Context, Result};
 use ar_core::exit::one_line;
 use rusqlite::{Connection, OptionalExtension, params};
-use std::fs::{self, File};
+use std::fs;
 use std::io::{ErrorKind, Read};
 use std::path::Path;
 
 /// The files of a run that hold what was said.
 pub const FILES: [&str; 4] = ["prompt", "stdout", "stderr", "answer"];
+/// What ar-exec writes beside files in which there are secrets that only it knows.
+const MASKED: [&str; 2] = ["prompt.masked", "answer.masked"];
 /// How many characters of the prompt a row keeps.
 const FIRST_WORDS: usize = 100;
+/// How much is read beyond what can be searched, for a secret that the cut goes through.
+const LONGEST_SECRET: u64 = 4096;
 
 /// What was said in a run, without secrets.
 #[derive(Debug, Default, PartialEq)]
@@ -26,8 +31,8 @@ pub struct Content {
 impl Content {
     /// Reads the first `most` bytes of prompt and answer. A file that is not there said nothing.
     pub fn read(dir: &Path, most: u64, secrets: &Secrets) -> Result<Self> {
-        let prompt = secrets.redact(&beginning(&dir.join("prompt"), most)?);
-        let answer = secrets.redact(&beginning(&dir.join("answer"), most)?);
+        let prompt = beginning(dir, "prompt", most, secrets)?;
+        let answer = beginning(dir, "answer", most, secrets)?;
         let start: String = prompt.chars().take(4 * FIRST_WORDS).collect();
         let words = one_line(&start).chars().take(FIRST_WORDS).collect();
         Ok(Self { words, prompt, answer })
@@ -71,7 +76,11 @@ pub fn payload_bytes(dir: &Path) -> Result<u64> {
     };
     for entry in entries {
         // Files come and go while ar-exec ends; one that is gone takes no room.
-        let Ok(file) = entry.and_then(|entry| entry.metadata()) else { continue };
+        let Ok(entry) = entry else { continue };
+        if MASKED.iter().any(|name| entry.file_name() == *name) {
+            continue;
+        }
+        let Ok(file) = entry.metadata() else { continue };
         if !seen.contains(&file.ino()) {
             seen.push(file.ino());
             bytes += file.len();
@@ -80,21 +89,39 @@ pub fn payload_bytes(dir: &Path) -> Result<u64> {
     Ok(bytes)
 }
 
-/// The first bytes of a file as text. What is not UTF-8 is replaced, and a character that is cut at the end left out.
-fn beginning(path: &Path, most: u64) -> Result<String> {
-    let cannot = || format!("cannot read '{}'", path.display());
-    let file = match File::open(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(String::new()),
-        opened => opened.with_context(cannot)?,
+/// The first bytes of a file as text without secrets. What is not UTF-8 is replaced, and a character that is cut at the
+/// end left out.
+fn beginning(dir: &Path, name: &str, most: u64, secrets: &Secrets) -> Result<String> {
+    let masked = format!("{name}.masked");
+    let names = [masked.as_str(), name];
+    let Some(file) = names.into_iter().find_map(|name| payload::find(dir, name).transpose()) else {
+        return Ok(String::new());
     };
     let mut bytes = Vec::new();
-    file.take(most).read_to_end(&mut bytes).with_context(cannot)?;
-    let cut = bytes.len() as u64 == most;
-    let mut text = String::from_utf8_lossy(&bytes).into_owned();
-    if cut {
-        text.truncate(text.trim_end_matches(char::REPLACEMENT_CHARACTER).len());
+    // A secret that begins before the cut is seen as a whole.
+    file?
+        .take(most.saturating_add(LONGEST_SECRET))
+        .read_to_end(&mut bytes)
+        .with_context(|| format!("cannot read '{}'", dir.join(name).display()))?;
+    let mut text = secrets.redact(&String::from_utf8_lossy(&bytes));
+    let most = usize::try_from(most).unwrap_or(usize::MAX);
+    if text.len() > most {
+        text.truncate(text.floor_char_boundary(most));
     }
     Ok(text)
+}
+
+/// Removes what ar-exec wrote for [`Content::read`].
+pub fn forget_masked(dir: &Path) -> Result<()> {
+    for name in MASKED {
+        match fs::remove_file(dir.join(name)) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                return Err(error).with_context(|| format!("cannot remove '{}'", dir.join(name).display()));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -108,6 +135,20 @@ mod tests {
         let content = Content::read(dir.path(), 100, &Secrets::default()).unwrap();
         assert_eq!(content.words, "explain this: ***");
         assert_eq!(content.answer, "");
+    }
+
+    #[test]
+    fn a_secret_is_never_cut_into_one_that_nobody_knows() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("prompt"), "key sk-abcdefghijklmnop0123 end").unwrap();
+        for most in 0..40 {
+            let prompt = Content::read(dir.path(), most, &Secrets::default()).unwrap().prompt;
+            assert!("key *** end".starts_with(&prompt), "{most}: {prompt}");
+        }
+        fs::write(dir.path().join("prompt.masked"), "key ***").unwrap();
+        assert_eq!(Content::read(dir.path(), 99, &Secrets::default()).unwrap().prompt, "key ***");
+        forget_masked(dir.path()).unwrap();
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 
     #[test]

@@ -4,8 +4,7 @@ use crate::cli::{Cli, Format};
 use crate::paper::Paper;
 use crate::redact::Secrets;
 use crate::store::{self, Keep};
-use crate::{NAME, answer, status, tags};
-use crate::{hook, prune};
+use crate::{NAME, answer, content, hook, payload, prune, status, tags};
 use anyhow::Result;
 use ar_core::config::{Config, LogContent};
 use ar_core::{Failure, Record, Stamp, exit, paths, record, signals, state::State};
@@ -35,7 +34,8 @@ pub fn run(cli: &Cli, state_file: &Path) -> Result<ExitCode> {
             record.set("tags", &tags)?;
         }
         let code = status::code(&record)?;
-        keep(cli, state_file, &record, code, &config)?;
+        let state = keep(cli, state_file, &record, code, &config)
+            .map_err(|error| with_the_answer(&error, &record, code))?;
         let printed = print(cli, &record, code);
         // Also where nobody could be given the answer.
         if cli.store.no_log || config.log_content == LogContent::None {
@@ -43,6 +43,11 @@ pub fn run(cli: &Cli, state_file: &Path) -> Result<ExitCode> {
         }
         printed?;
         if let Err(error) = hook::start(&config.hooks, &record, state_file) {
+            exit::warn(NAME, &Failure::of(&error));
+        }
+        if let Some(state) = state
+            && let Err(error) = tidy(state, state_file, record.run(), &config)
+        {
             exit::warn(NAME, &Failure::of(&error));
         }
         if code != exit::OK {
@@ -55,17 +60,40 @@ pub fn run(cli: &Cli, state_file: &Path) -> Result<ExitCode> {
     }
 }
 
-fn keep(cli: &Cli, state_file: &Path, record: &Record, code: u8, config: &Config) -> Result<()> {
+fn keep(cli: &Cli, state_file: &Path, record: &Record, code: u8, config: &Config) -> Result<Option<State>> {
     if status::made_no_run(record)? {
-        return Ok(());
+        return Ok(None);
     }
     let now = Stamp::now()?;
     let keep = how_much(cli, config)?;
     let row = store::row(state_file, record, code, now, &keep)?;
     let mut state = State::open(state_file)?;
     store::store(&mut state, record, &row, now, &config.cooldown)?;
-    prune::a_little(&mut state, state_file, &row.0.id, config, now)?;
+    if let Some(dir) = record.dir() {
+        content::forget_masked(&dir)?;
+    }
+    Ok(Some(state))
+}
+
+/// Cleans up a little. The answer is out by now, so that it waits for nothing, and trouble here is not its trouble.
+fn tidy(mut state: State, state_file: &Path, run: &str, config: &Config) -> Result<()> {
+    let now = Stamp::now()?;
+    prune::a_little(&mut state, state_file, run, config, now)?;
+    payload::compress_a_little(&mut state, state_file, config, now)?;
     state.close()
+}
+
+/// An answer that was paid for is not lost with the database: says where it is.
+fn with_the_answer(error: &anyhow::Error, record: &Record, code: u8) -> anyhow::Error {
+    let failure = Failure::of(error);
+    let answer = record.dir().map(|dir| dir.join("answer")).filter(|file| code == exit::OK && file.exists());
+    let Some(answer) = answer else { return failure.into() };
+    let place = format!("the answer is in '{}'", answer.display());
+    let hint = match &failure.hint {
+        Some(hint) => format!("{place}; {hint}"),
+        None => place,
+    };
+    failure.hint(hint).into()
 }
 
 fn how_much(cli: &Cli, config: &Config) -> Result<Keep> {

@@ -3,14 +3,14 @@
 use crate::cli::Format;
 use crate::list::{COLUMNS as HEADS, FIELDS, cells, to_json};
 use crate::paper::{Cell, Paper};
+use crate::payload;
 use crate::row::Run;
 use crate::select::{Selection, find};
 use anyhow::{Context, Result};
 use ar_core::state::State;
 use ar_core::{Stamp, paths};
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::{self, ErrorKind, Write, stdout};
+use std::io::{self, Write, stdout};
 use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
@@ -103,30 +103,23 @@ fn newest(state: &State) -> Result<Stamp> {
 pub fn output(state_file: &Path, which: &str) -> Result<()> {
     let state = State::open(state_file)?;
     let run = find(&state, which)?;
-    let path = paths::run_dir(state_file, &run.id).join("stdout");
+    let dir = paths::run_dir(state_file, &run.id);
     let mut file = None;
     loop {
         // Asked before reading: what was written until the end is then read, too.
         let over = find(&state, &run.id)?.status != "picked";
         if file.is_none() {
-            file = open(&path)?;
+            file = payload::find(&dir, "stdout")?;
         }
         if let Some(file) = &mut file {
             let mut out = stdout().lock();
-            io::copy(file, &mut out)
-                .and_then(|_| out.flush())
-                .with_context(|| format!("cannot copy '{}' to standard output", path.display()))?;
+            io::copy(file, &mut out).and_then(|_| out.flush()).with_context(|| {
+                format!("cannot copy '{}' to standard output", dir.join("stdout").display())
+            })?;
         }
         if over {
             return Ok(());
         }
         sleep(PAUSE);
-    }
-}
-
-fn open(path: &Path) -> Result<Option<File>> {
-    match File::open(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        opened => Ok(Some(opened.with_context(|| format!("cannot open '{}'", path.display()))?)),
     }
 }

@@ -12,6 +12,7 @@ mod hook;
 mod list;
 mod live;
 mod paper;
+mod payload;
 mod prune;
 mod redact;
 mod report;

@@ -90,7 +90,8 @@ fn doomed(db: &Connection, limits: Limits, most: u64) -> Result<Vec<String>> {
         limit.map_or(0, |limit| is.saturating_sub(i64::try_from(limit).unwrap_or(i64::MAX)).max(0))
     };
     let (mut runs_over, mut bytes_over) = (over(runs, limits.runs), over(bytes, limits.bytes));
-    let sql = "SELECT id, picked_at, coalesce(payload_bytes, 0) FROM run WHERE status <> 'picked' ORDER BY picked_at, id";
+    let sql = "SELECT id, picked_at, CASE WHEN files = 'elsewhere' THEN 0 ELSE coalesce(payload_bytes, 0) END \
+               FROM run WHERE status <> 'picked' ORDER BY picked_at, id";
     let mut select = db.prepare(sql)?;
     let mut rows = select.query([])?;
     let mut doomed = Vec::new();

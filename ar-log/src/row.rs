@@ -41,6 +41,9 @@ pub struct Run {
     pub prompt: Option<String>,
     /// The candidates among which ar-pick chose, as JSON.
     pub why: Option<String>,
+    /// How its files are: as ar-exec left them, `zstd`, or `elsewhere` where it was imported.
+    #[serde(skip)]
+    pub files: Option<String>,
     /// The record without what the columns say. [`Run::record`] puts it together again.
     #[serde(skip)]
     pub packed: Option<String>,
@@ -49,7 +52,7 @@ pub struct Run {
 /// The columns in the order of [`Run::from_row`].
 pub const COLUMNS: &str = "id, call_id, attempt, model, provider, account, status, host, picked_at, lease_until, \
     ended_at, elapsed_ms, code, verdict, class, detail, tags, input_tokens, output_tokens, cache_read_tokens, \
-    cache_write_tokens, cost_micros, payload_bytes, session, prompt, why, record";
+    cache_write_tokens, cost_micros, payload_bytes, session, prompt, why, files, record";
 
 impl Run {
     /// The row of a record that is stored at `now`. `code` is the status at the end of the pipe.
@@ -93,6 +96,7 @@ impl Run {
             session: exec.and_then(|exec| exec.session),
             prompt: None,
             why: None,
+            files: None,
             packed: None,
         })
     }
@@ -201,7 +205,8 @@ impl Run {
             session: row.get(23)?,
             prompt: row.get(24)?,
             why: row.get(25)?,
-            packed: row.get(26)?,
+            files: row.get(26)?,
+            packed: row.get(27)?,
         })
     }
 
@@ -211,7 +216,7 @@ impl Run {
         let stamp = |at: Option<Stamp>| at.map(|at| at.0);
         let written = db.prepare(&format!(
             "INSERT INTO run ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, \
-               $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27) \
+               $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28) \
              ON CONFLICT (id) DO UPDATE SET status = excluded.status, ended_at = excluded.ended_at, \
                elapsed_ms = excluded.elapsed_ms, code = excluded.code, verdict = excluded.verdict, \
                class = excluded.class, detail = excluded.detail, tags = excluded.tags, \
@@ -248,6 +253,7 @@ impl Run {
             self.session,
             self.prompt,
             self.why,
+            self.files,
             self.packed,
         ])
         .with_context(|| format!("cannot store run '{}'", self.id))?;

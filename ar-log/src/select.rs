@@ -36,7 +36,10 @@ impl Selection {
         }
         if let Some(class) = &select.class {
             let class = Class::parse(class).map_err(|_| unknown("class", class, CLASSES))?;
-            selection.special.push(("class = $".to_owned(), Some(class.name().to_owned().into())));
+            selection.special.push((
+                "coalesce(class, verdict, status) = $".to_owned(),
+                Some(class.name().to_owned().into()),
+            ));
         }
         if let Some(verdict) = &select.verdict {
             let verdict: Verdict = serde_json::from_value(verdict.as_str().into())
@@ -142,9 +145,10 @@ pub fn find(state: &State, which: &str) -> Result<Run> {
     let db = state.db();
     if let Some(back) = which.strip_prefix('-') {
         let back: u32 = back.parse().ok().filter(|back| *back > 0).ok_or_else(none)?;
-        // The numbers stand in the statement: of a limit that it does not know SQLite thinks that it is none, and sorts.
+        // The numbers stand in the statement, and the first is not 1: of a limit that it does not know SQLite thinks that it
+        // is none, and of 1 that sorting all is as good.
         let sql =
-            format!("SELECT {COLUMNS} FROM run ORDER BY picked_at DESC, id DESC LIMIT 1 OFFSET {}", back - 1);
+            format!("SELECT {COLUMNS} FROM run ORDER BY picked_at DESC, id DESC LIMIT 2 OFFSET {}", back - 1);
         let mut select = db.prepare(&sql)?;
         let mut runs = select.query_map([], Run::from_row)?;
         return Ok(runs.next().ok_or_else(none)??);

@@ -1,18 +1,17 @@
 //! One run: its story, its files, its raw text.
 
 use crate::cli::{Format, Raw};
-use crate::content::FILES;
+use crate::content::{Content, FILES};
 use crate::list::{FIELDS, ink, outcome, show_cost, show_count, to_json, took};
 use crate::paper::{Cell, Ink, Paper};
 use crate::row::{COLUMNS, Run};
 use crate::select::find;
-use crate::{when, why};
+use crate::{NAME, payload, when, why};
 use anyhow::{Context, Result};
 use ar_core::exit::one_line;
-use ar_core::paths;
 use ar_core::state::State;
+use ar_core::{Failure, exit, paths};
 use serde_json::{Map, Value};
-use std::fs::{self, File};
 use std::io::{self, Write, stdout};
 use std::path::Path;
 
@@ -23,7 +22,7 @@ pub fn show(state_file: &Path, which: &str, raw: Raw, paper: &Paper) -> Result<(
     let dir = paths::run_dir(state_file, &run.id);
     for (asked, file) in [(raw.answer, "answer"), (raw.stderr, "stderr"), (raw.prompt, "prompt")] {
         if asked {
-            return copy(&dir.join(file));
+            return copy(&state, &run, &dir, file);
         }
     }
     if raw.why {
@@ -60,10 +59,23 @@ pub fn path(state_file: &Path, which: Option<&str>) -> Result<()> {
     Ok(())
 }
 
-fn copy(path: &Path) -> Result<()> {
-    let cannot = || format!("cannot copy '{}' to standard output", path.display());
-    let mut file = File::open(path).with_context(|| format!("cannot open '{}'", path.display()))?;
+/// Prints a file as it is; of a run whose files are on another machine, what was imported of it.
+fn copy(state: &State, run: &Run, dir: &Path, name: &str) -> Result<()> {
+    let cannot = || format!("cannot copy '{}' to standard output", dir.join(name).display());
     let mut out = stdout().lock();
+    let file = payload::find(dir, name)?;
+    if let (None, Some("elsewhere"), Some(content)) =
+        (&file, run.files.as_deref(), Content::load(state.db(), &run.id)?)
+        && let Some(text) = [("prompt", content.prompt), ("answer", content.answer)]
+            .into_iter()
+            .find_map(|(imported, text)| (imported == name).then_some(text))
+    {
+        out.write_all(text.as_bytes()).and_then(|()| out.flush()).with_context(cannot)?;
+        let notice = "this is what was imported: the beginning, without secrets";
+        exit::warn(NAME, &Failure::new(exit::OK, notice));
+        return Ok(());
+    }
+    let mut file = file.map_or_else(|| payload::open(dir, name), Ok)?;
     io::copy(&mut file, &mut out).and_then(|_| out.flush()).with_context(cannot)
 }
 
@@ -150,6 +162,5 @@ fn attempts(state: &State, call: &str) -> Result<Vec<Run>> {
 
 /// The sizes of a run's files. One that is not there was never written, or was pruned.
 fn sizes(dir: &Path) -> Map<String, Value> {
-    let size = |name: &&str| fs::metadata(dir.join(name)).ok().map(|file| file.len());
-    FILES.iter().filter_map(|name| Some(((*name).to_owned(), size(name)?.into()))).collect()
+    FILES.iter().filter_map(|name| Some(((*name).to_owned(), payload::length(dir, name)?.into()))).collect()
 }

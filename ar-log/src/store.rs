@@ -2,6 +2,7 @@
 
 use crate::content::{Content, payload_bytes};
 use crate::cooldown::{self, Rest, Span};
+use crate::payload;
 use crate::redact::Secrets;
 use crate::row::Run;
 use anyhow::{Context, Result};
@@ -37,6 +38,7 @@ pub fn row(state_file: &Path, record: &Record, code: u8, now: Stamp, keep: &Keep
         Keep::All(most, secrets) => {
             row.pack(record, state_file, secrets);
             if let Some(dir) = record.dir() {
+                payload::mask(&dir, secrets)?;
                 content = Content::read(&dir, *most, secrets)?;
                 row.prompt = Some(content.words.clone()).filter(|words| !words.is_empty());
                 row.payload_bytes = i64::try_from(payload_bytes(&dir)?).ok();

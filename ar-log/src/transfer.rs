@@ -5,6 +5,7 @@ use crate::redact::Secrets;
 use crate::row::Run;
 use crate::select::Selection;
 use anyhow::{Context, Result, bail};
+use ar_core::record::is_id;
 use ar_core::state::State;
 use ar_core::{Failure, Record};
 use rusqlite::Connection;
@@ -118,9 +119,14 @@ fn parse(line: &[u8], state_file: &Path, secrets: &Secrets) -> Result<(Run, Cont
     if v > 1 {
         bail!("it has version {v}, and 1 is the highest known here");
     }
+    // The ids name directories.
+    if !is_id(&run.id) || !is_id(&run.call) {
+        bail!("its id is no ULID");
+    }
     if !["done", "failed", "lost"].contains(&run.status.as_str()) {
         bail!("its status is '{}'", run.status);
     }
+    run.files = Some("elsewhere".to_owned());
     if let Some(record) = record {
         let record = Record::parse(&record.to_string())?;
         if record.run() != run.id {

@@ -71,7 +71,7 @@ fn the_configuration_says_how_much_is_kept() {
     let home = Home::new();
     home.write(CONFIG, "log_search_bytes = 3\nlog_secrets = ['blue\\w*']\n");
     Past::new(&home, 1).prompt("blueish sky").answer("sky\n").store(&home);
-    assert_eq!(home.query("SELECT prompt, answer FROM content"), ["blu|sky"]);
+    assert_eq!(home.query("SELECT prompt, answer FROM content"), ["***|sky"]);
     home.write(CONFIG, "log_secrets = ['blue\\w*']\n");
     Past::new(&home, 2).prompt("blueish sky").store(&home);
     assert_eq!(home.query("SELECT prompt FROM run WHERE id LIKE '%2'"), ["*** sky"]);
@@ -162,10 +162,96 @@ fn an_export_is_imported_once_and_comes_out_as_it_went_in() {
     log(&there, &["import"]).stdin(exported.clone()).stdout("imported 0 runs, 3 were known\n").check();
     assert_eq!(export(&there), exported);
     log(&there, &["search", "absorption", "--cols", "prompt"]).stdout("sky and sea\n").check();
-    let sums = "SELECT * FROM tally ORDER BY outcome";
+    let sums = "SELECT day, provider, outcome, runs, input_tokens, cost_micros FROM tally ORDER BY outcome";
     assert_eq!(there.query(sums), here.query(sums));
+    // The files stay where they were, and take no room here.
+    assert_eq!(there.query("SELECT sum(payload_bytes) FROM tally"), ["0"]);
+    log(&there, &["check"]).stdout("3 runs, nothing is wrong\n").check();
+    log(&there, &["show", "-1", "--prompt"])
+        .stdout("sky and sea")
+        .stderr("ar-log: this is what was imported: the beginning, without secrets\n")
+        .check();
     let some = log(&here, &["export", "--failed"]).any_stdout().check().stdout;
     assert_eq!(String::from_utf8(some).unwrap().lines().count(), 1);
+}
+
+#[test]
+fn an_import_names_no_directory_but_a_runs_own() {
+    let (here, there) = (past(), Home::new());
+    let exported = String::from_utf8(log(&here, &["export"]).any_stdout().check().stdout).unwrap();
+    let mut line: serde_json::Value = serde_json::from_str(exported.lines().next().unwrap()).unwrap();
+    line["record"] = serde_json::Value::Null;
+    line["row"]["run"] = "../../x".into();
+    log(&there, &["import"])
+        .stdin(format!("{line}\n"))
+        .status(2)
+        .stderr(
+            "ar-log: line 1 of standard input is no run of an export: its id is no ULID\n\
+             hint: the 0 runs before it are imported; importing again adds none of them twice\n",
+        )
+        .check();
+}
+
+#[test]
+fn old_files_are_compressed_and_nobody_who_reads_them_notices() {
+    let home = Home::new();
+    let text = "the answer, again and again\n".repeat(1000);
+    let past = Past::new(&home, 1).prompt("short").answer(&text).store(&home);
+    let words = "what the agent wrote on the side\n".repeat(1000);
+    let failed = Past::new(&home, 2).fails("rate_limit").stderr(&words).store(&home);
+    let here = |past: &Past| {
+        let names = fs::read_dir(past.dir()).unwrap().map(|entry| entry.unwrap().file_name());
+        let mut names: Vec<String> = names.map(|name| name.into_string().unwrap()).collect();
+        names.sort();
+        names.join(" ")
+    };
+    assert_eq!(here(&past), "answer prompt stdout");
+    // Stored a day later, each looks after a few of the oldest.
+    let store = |n| {
+        history::log(&home, &[])
+            .env("AGENT_RUNNER_NOW", "2025-11-21T10:00:01Z")
+            .stdin(Past::new(&home, n).line())
+            .any_stdout()
+            .check();
+    };
+    home.write(CONFIG, "log_compress_days = 0\n");
+    store(3);
+    assert_eq!(here(&past), "answer prompt stdout");
+    home.write(CONFIG, "");
+    // Somebody is at work there.
+    let lock = fs::File::create(past.dir().join("lock")).unwrap();
+    lock.lock().unwrap();
+    store(4);
+    assert_eq!(here(&past), "answer lock prompt stdout");
+    assert_eq!(here(&failed), "answer stderr.zst stdout");
+    drop(lock);
+    store(5);
+    assert_eq!(here(&past), "answer.zst lock prompt stdout.zst");
+    assert_eq!(fs::metadata(past.dir().join("answer.zst")).unwrap().permissions().mode() & 0o777, 0o600);
+
+    log(&home, &["show", &id(1), "--answer"]).stdout(&text).check();
+    log(&home, &["show", &id(2), "--stderr"]).stdout(&words).check();
+    log(&home, &["show", &id(1), "--cols", "files.answer,files.prompt"])
+        .stdout(format!("{}\t5\n", text.len()))
+        .check();
+    log(&home, &["--cat"]).stdin(past.line()).stdout(&text).check();
+    log(&home, &["follow", &id(1)]).stdout(&text).check();
+    log(&home, &["check"]).stdout("5 runs, nothing is wrong\n").check();
+    let bytes = home.query("SELECT sum(payload_bytes) FROM tally")[0].parse::<usize>().unwrap();
+    assert!(bytes < text.len() / 4, "{bytes}");
+    log(&home, &["rm", &id(1)]).check();
+    assert!(!past.dir().exists());
+}
+
+#[test]
+fn all_old_files_are_compressed_on_demand() {
+    let home = Home::new();
+    let past = Past::new(&home, 1).answer(&"again and again\n".repeat(1000)).store(&home);
+    log(&home, &["compress"]).stdout("compressed the files of 0 runs from 0 to 0 bytes\n").check();
+    log(&home, &["compress", "--older-than", "2025-11-21"])
+        .stdout("compressed the files of 1 runs from 32000 to [..] bytes\n")
+        .check();
+    assert!(past.dir().join("answer.zst").exists());
 }
 
 #[test]
