@@ -2,7 +2,7 @@
 
 use crate::agent::{Agent, Source};
 use anyhow::{Context, bail};
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,6 +10,9 @@ use std::time::Duration;
 
 /// After this, what is current is asked for again.
 const KEPT: Duration = Duration::from_hours(24);
+
+/// The oldest node that all agents run on. A Debian that is stable for long has an older one.
+const NODE: u32 = 22;
 
 /// Installs an agent and gives the directory of its command.
 pub fn install(agent: &Agent, scratch: &Path) -> anyhow::Result<PathBuf> {
@@ -29,7 +32,11 @@ pub fn install(agent: &Agent, scratch: &Path) -> anyhow::Result<PathBuf> {
             // With its tag, npm takes the current version even where it asks for a newer node than there is.
             let package = format!("{package}@latest");
             let args = ["install", "--no-audit", "--no-fund", "--loglevel=error", "--prefix"];
-            run("npm", args.iter().map(OsStr::new).chain([dir_arg, OsStr::new(&package)]))?;
+            // Its command `node` then lies beside the agent's, before the machine's on PATH.
+            let runtime = (node_major() < NODE).then(|| OsString::from(format!("node@{NODE}")));
+            let packages = [OsString::from(package)].into_iter().chain(runtime).collect::<Vec<_>>();
+            let args = args.iter().map(OsStr::new).chain([dir_arg]);
+            run("npm", args.chain(packages.iter().map(OsString::as_os_str)))?;
         }
         Source::Pypi(package) => {
             run("python3", [OsStr::new("-m"), OsStr::new("venv"), dir_arg])?;
@@ -42,6 +49,14 @@ pub fn install(agent: &Agent, scratch: &Path) -> anyhow::Result<PathBuf> {
     }
     fs::write(&stamp, "").with_context(|| format!("cannot write '{}'", stamp.display()))?;
     Ok(bin)
+}
+
+/// The major version of the machine's node, 0 where there is none.
+fn node_major() -> u32 {
+    let version =
+        Command::new("node").arg("--version").output().map(|output| output.stdout).unwrap_or_default();
+    let version = String::from_utf8_lossy(&version);
+    version.trim_start_matches('v').split('.').next().and_then(|major| major.parse().ok()).unwrap_or(0)
 }
 
 fn is_fresh(stamp: &Path) -> bool {
