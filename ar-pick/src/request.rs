@@ -46,7 +46,14 @@ impl Place {
 
     /// The model that is asked for.
     pub fn model(&self, asked: Option<&str>) -> Result<Model> {
-        Model::load(&self.config_dir, &self.config.choose_model(&self.config_dir, asked)?)
+        self.load(&self.config.choose_model(&self.config_dir, asked)?)
+    }
+
+    /// The model of that name, which must not fall back to itself.
+    pub fn load(&self, name: &str) -> Result<Model> {
+        let model = Model::load(&self.config_dir, name)?;
+        model.refuse_circle(&self.config_dir)?;
+        Ok(model)
     }
 
     /// The directory of all runs' directories.

@@ -35,7 +35,7 @@ fn pick(cli: &Cli, run: &str, now: Stamp, record: &mut Record) -> Result<()> {
     let place = Place::new(cli)?;
     let name = place.config.choose_model(&place.config_dir, cli.model.as_deref())?;
     record.set("model", &name)?;
-    let model = Model::load(&place.config_dir, &name)?;
+    let model = place.load(&name)?;
     if let Some(only) = &cli.provider {
         model.provider(only)?;
     }

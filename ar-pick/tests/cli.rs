@@ -439,8 +439,9 @@ fn another_model_serves_when_nobody_is_left_and_says_so() {
     pick(&home, &["-m", "m", "-F", "run"])
         .status(2)
         .stderr(
-            "ar-pick: [HOME]/.config/agent-runner/models/o.toml: 'fallback' goes in a circle, \
-             from 'm' to 'n' to 'o' to 'm'\n",
+            "ar-pick: [HOME]/.config/agent-runner/models/m.toml: 'fallback' goes in a circle, \
+             from 'm' to 'n' to 'o' to 'm'\n\
+             hint: take one of them out\n",
         )
         .check();
 }

@@ -66,7 +66,7 @@ pub fn text_problems(dir: &Path, file: &Path, text: &str) -> Vec<Failure> {
     match file.extension().and_then(OsStr::to_str) {
         _ if !is_name(&name) => vec![misnamed(file)],
         Some("md") => agent_text_problems(file, text, &models),
-        _ => model_text_problems(file, &name, text, &models),
+        _ => model_text_problems(dir, file, &name, text, &models),
     }
 }
 
@@ -84,12 +84,15 @@ fn config_text_problems(file: &Path, text: &str, models: &[String]) -> Vec<Failu
         .collect()
 }
 
-fn model_text_problems(file: &Path, name: &str, text: &str, models: &[String]) -> Vec<Failure> {
+fn model_text_problems(dir: &Path, file: &Path, name: &str, text: &str, models: &[String]) -> Vec<Failure> {
     let problems = peel(file, text, |text| Model::parse(name, file.to_owned(), text).map(drop));
     let Ok(model) = Model::parse(name, file.to_owned(), text) else { return problems };
     let line = line_of_key(text, "fallback");
     let unknown = model.fallback.iter().filter(|other| *other != name && !models.contains(other));
-    unknown.map(|other| unknown_model(&format!("{}:{line}", file.display()), other, models)).collect()
+    let place = format!("{}:{line}", file.display());
+    let mut problems: Vec<_> = unknown.map(|other| unknown_model(&place, other, models)).collect();
+    problems.extend(model.refuse_circle(dir).err().as_ref().map(Failure::of));
+    problems
 }
 
 fn agent_text_problems(file: &Path, text: &str, models: &[String]) -> Vec<Failure> {

@@ -165,6 +165,28 @@ fn a_signal_leaves_no_agent_that_was_asked_behind() {
 }
 
 #[test]
+fn check_reports_fallbacks_that_lead_in_a_circle() {
+    let home = Home::new();
+    home.model("a", "command = 'x'\nfallback = ['b']\n");
+    home.model("b", "command = 'x'\nfallback = ['c']\n");
+    home.model("c", "command = 'x'\nfallback = ['a']\n");
+    let circle = |file: &str, way: &str| {
+        format!(
+            "ar-setup: [HOME]/{CONFIG}/models/{file}.toml: 'fallback' goes in a circle, from {way}\n\
+             hint: take one of them out\n"
+        )
+    };
+    setup(&home, &["check"])
+        .status(2)
+        .stderr(
+            circle("a", "'a' to 'b' to 'c' to 'a'")
+                + &circle("b", "'b' to 'c' to 'a' to 'b'")
+                + &circle("c", "'c' to 'a' to 'b' to 'c'"),
+        )
+        .check();
+}
+
+#[test]
 fn check_reports_every_problem_of_every_file() {
     let home = Home::new();
     home.write(&format!("{CONFIG}/config.toml"), "\nmodel = 'claud'\n");

@@ -2,6 +2,7 @@
 
 mod account;
 mod cooldown;
+mod fallback;
 mod model;
 mod quantity;
 mod template;

@@ -224,35 +224,6 @@ impl Model {
         })
     }
 
-    /// The models that serve where this one has nobody left: its fallbacks, each followed by its own.
-    ///
-    /// A circle is an error, and so is a model that cannot be read.
-    pub fn fallbacks(&self, dir: &Path) -> anyhow::Result<Vec<Self>> {
-        let mut found = Vec::new();
-        self.follow(dir, &[&self.name], &mut found)?;
-        Ok(found)
-    }
-
-    fn follow(&self, dir: &Path, above: &[&str], found: &mut Vec<Self>) -> anyhow::Result<()> {
-        for name in &self.fallback {
-            if above.contains(&name.as_str()) {
-                let circle = [above, &[name.as_str()]].concat().join("' to '");
-                let message =
-                    format!("{}: 'fallback' goes in a circle, from '{circle}'", self.file.display());
-                return Err(Failure::trouble(message).into());
-            }
-            let model =
-                Self::load(dir, name).with_context(|| format!("cannot fall back from '{}'", self.name))?;
-            let above = [above, &[name.as_str()]].concat();
-            // Two models may share a fallback; trying it once is enough.
-            if !found.iter().any(|other: &Self| other.name == *name) {
-                found.push(model.clone());
-            }
-            model.follow(dir, &above, found)?;
-        }
-        Ok(())
-    }
-
     /// The provider of that name.
     pub fn provider(&self, name: &str) -> anyhow::Result<&Provider> {
         self.providers.iter().find(|provider| provider.name == name).ok_or_else(|| {
@@ -337,7 +308,7 @@ fn provider(own: Template, top: &Template) -> Result<Provider, Wrong> {
     })
 }
 
-/// The models that a model falls back to. Longer circles are found where they are followed, see [`Model::fallbacks`].
+/// The models that a model falls back to. Longer circles are found by [`Model::refuse_circle`].
 fn fallback(name: &str, written: Option<Spanned<Vec<String>>>) -> Result<Vec<String>, Wrong> {
     let Some(written) = written else { return Ok(Vec::new()) };
     let at = Some(written.span().start);
