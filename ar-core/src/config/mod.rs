@@ -4,6 +4,7 @@ mod account;
 mod cooldown;
 mod fallback;
 mod model;
+mod pieces;
 mod quantity;
 mod template;
 

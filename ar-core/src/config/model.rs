@@ -2,7 +2,7 @@
 
 use super::quantity::{Limit, Size};
 use super::template::Template;
-use super::{is_name, located, model_names, named_file, parse_toml, with_nearest};
+use super::{is_name, located, model_names, named_file, parse_toml, pieces, with_nearest};
 use crate::exit::Failure;
 use anyhow::Context;
 use serde::Deserialize;
@@ -192,6 +192,9 @@ impl Model {
 
     /// Reads the text of a model file.
     pub fn parse(name: &str, file: PathBuf, text: &str) -> anyhow::Result<Self> {
+        if let Some((top, providers)) = pieces::read(text) {
+            return Self::new(name, file, text, top, providers);
+        }
         let mut top: Template = parse_toml(&file, text)?;
         let written = match top.providers.take() {
             Some(list) if list.get_ref().is_empty() => {
@@ -201,7 +204,7 @@ impl Model {
             None => vec![Spanned::new(0..0, Template::default())],
         };
         let mut providers: Vec<Provider> = Vec::with_capacity(written.len());
-        let mut names = HashSet::new();
+        let mut names = HashSet::with_capacity(written.len());
         for template in written {
             let at = template.span().start;
             let provider = provider(template.into_inner(), &top)
@@ -212,6 +215,17 @@ impl Model {
             }
             providers.push(provider);
         }
+        Self::new(name, file, text, top, providers)
+    }
+
+    /// The model of what stands at the top of a file, and of its providers.
+    fn new(
+        name: &str,
+        file: PathBuf,
+        text: &str,
+        top: Template,
+        providers: Vec<Provider>,
+    ) -> anyhow::Result<Self> {
         Ok(Self {
             name: name.to_owned(),
             description: top.description.map(Spanned::into_inner),
@@ -247,9 +261,9 @@ fn unknown(dir: &Path, name: &str) -> anyhow::Result<Failure> {
 }
 
 /// What is wrong, and the byte of the file at which it stands where that is not the provider's first.
-type Wrong = (Option<usize>, String);
+pub(super) type Wrong = (Option<usize>, String);
 
-fn provider(own: Template, top: &Template) -> Result<Provider, Wrong> {
+pub(super) fn provider(own: Template, top: &Template) -> Result<Provider, Wrong> {
     if let Some(nested) = &own.providers {
         return Err((Some(nested.span().start), "a provider cannot hold 'providers'".to_owned()));
     }
