@@ -93,6 +93,10 @@ pub struct Cli {
     #[arg(long, value_name = "TIME")]
     pub timeout: Option<String>,
 
+    /// Give the reservation up when this process ends before the run has begun
+    #[arg(long, value_name = "PID", conflicts_with = "deed")]
+    pub owner: Option<u32>,
+
     /// Make the run an attempt of this call
     #[arg(long, value_name = "ULID")]
     pub call: Option<String>,

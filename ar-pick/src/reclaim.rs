@@ -17,7 +17,7 @@ const STORING: Duration = Duration::from_secs(1);
 /// slow to start it.
 const STARTING: Duration = Duration::from_secs(30);
 
-const LEASES: &str = "SELECT id, picked_at, lease_until, host FROM run WHERE status = 'picked'";
+const LEASES: &str = "SELECT id, picked_at, lease_until, host, owner FROM run WHERE status = 'picked'";
 
 /// The reserved runs of this host whose ar-exec is gone, and those of any host whose lease is over. What a run has left
 /// behind on this host is killed where its lock shows that its ar-exec is dead, and for no other reason.
@@ -43,7 +43,11 @@ pub fn dead_runs(db: &Connection, runs: &Path, now: Stamp) -> Result<Vec<String>
             }
             // A pick in the future was made before the clock was set back. Nothing is killed: an ar-exec that never was has
             // left nothing behind, and one that was may live where its directory is not.
-            Life::NotStarted => now.since(picked_at) > STARTING || picked_at.since(now) > STARTING,
+            Life::NotStarted => {
+                let owner: Option<String> = row.get(4)?;
+                let late = now.since(picked_at) > STARTING || picked_at.since(now) > STARTING;
+                late || owner.as_deref().is_some_and(processes::is_gone)
+            }
         };
         if gone {
             dead.push(id);

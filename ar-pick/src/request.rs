@@ -5,7 +5,7 @@ use crate::choose::Order;
 use crate::cli::{self, Cli};
 use anyhow::{Context, Result};
 use ar_core::config::{Config, Model, Strategy};
-use ar_core::{Failure, Stamp, clock, paths, record};
+use ar_core::{Failure, Stamp, clock, paths, processes, record};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -31,6 +31,8 @@ pub struct Request<'a> {
     pub sticky: Option<&'a str>,
     pub seed: Option<String>,
     pub timeout: Option<Duration>,
+    /// The mark of the process on whose behalf the pick is made.
+    pub owner: Option<String>,
     pub run: &'a str,
     pub call: &'a str,
     pub attempt: u32,
@@ -78,6 +80,7 @@ impl<'a> Request<'a> {
             sticky: cli.sticky.as_deref(),
             seed: seed.map_err(|_| Failure::trouble(format!("{SEED_VARIABLE} is not UTF-8")))?,
             timeout: cli.timeout.as_deref().map(clock::parse_duration).transpose().context("--timeout")?,
+            owner: cli.owner.and_then(processes::mark),
             run,
             call: cli.call.as_deref().unwrap_or(run),
             attempt: cli.attempt,

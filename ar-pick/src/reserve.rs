@@ -89,8 +89,8 @@ fn lease_trial(db: &Connection, request: &Request, model: &Model, pick: &Pick) -
 fn insert_run(db: &Connection, request: &Request, model: &Model, pick: &Pick, why: &str) -> Result<()> {
     db.prepare(
         "INSERT INTO run \
-           (id, call_id, attempt, model, provider, account, status, host, picked_at, lease_until, why) \
-         VALUES ($1, $2, $3, $4, $5, $6, 'picked', $7, $8, $9, $10)",
+           (id, call_id, attempt, model, provider, account, status, host, picked_at, lease_until, why, owner) \
+         VALUES ($1, $2, $3, $4, $5, $6, 'picked', $7, $8, $9, $10, $11)",
     )?
     .execute(params![
         request.run,
@@ -103,6 +103,7 @@ fn insert_run(db: &Connection, request: &Request, model: &Model, pick: &Pick, wh
         pick.at.0,
         pick.lease_until.0,
         why,
+        request.owner,
     ])?;
     Ok(())
 }

@@ -3,7 +3,7 @@
 use crate::cli::Cli;
 use crate::request::{Place, Request};
 use crate::reserve::{self, Picked};
-use crate::{NAME, queue, quota, session};
+use crate::{NAME, queue, quota, reclaim, session};
 use anyhow::{Context, Result};
 use ar_core::config::Model;
 use ar_core::record::{Pick, ToolError};
@@ -17,7 +17,12 @@ use std::time::Instant;
 pub fn serve(cli: &Cli, run: &str, now: Stamp) -> Result<ExitCode> {
     let mut record = Record::new(run, cli.call.as_deref().unwrap_or(run), cli.attempt);
     let failure = match pick(cli, run, now, &mut record) {
-        Ok(()) => return print(cli, &record),
+        Ok(()) => {
+            return print(cli, &record).or_else(|error| {
+                give_up(cli, run, now)?;
+                Err(error)
+            });
+        }
         Err(error) if exit::is_broken_pipe(&error) || cli.field.is_some() => return Err(error),
         Err(error) => Failure::of(&error),
     };
@@ -118,6 +123,13 @@ fn sooner(error: ToolError, other: ToolError) -> ToolError {
         }
         _ => error,
     }
+}
+
+/// Ends a reservation that nobody has heard of.
+fn give_up(cli: &Cli, run: &str, now: Stamp) -> Result<()> {
+    let mut state = State::open(&paths::state_file(cli.state.as_deref())?)?;
+    state.write(|db| reclaim::mark_lost(db, &[run.to_owned()], now))?;
+    state.close()
 }
 
 fn fill(place: &Place, record: &mut Record, pick: &Pick) -> Result<()> {

@@ -26,6 +26,7 @@ pub fn arguments(cli: &Run, model: Option<&str>, prompt: &Prompt, attempted: &At
     let mut pick = pick_options(cli, model);
     pick.extend(["--quiet".into(), format!("--call={}", attempted.call).into()]);
     pick.push(format!("--attempt={}", attempted.number).into());
+    pick.push(format!("--owner={}", std::process::id()).into());
     pick.extend(attempted.tried.iter().map(|provider| format!("--exclude={provider}").into()));
     pick.extend(attempted.wait.map(|patience| match patience.left() {
         Some(most) => format!("--wait={}ms", most.as_millis()).into(),

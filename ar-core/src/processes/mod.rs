@@ -7,6 +7,9 @@
 mod linux;
 #[cfg(target_os = "macos")]
 mod macos;
+mod mark;
+
+pub use mark::{is_gone, mark};
 
 use anyhow::Context;
 use rustix::process::{Pid, Signal};

@@ -307,6 +307,13 @@ const STEPS: &[&str] = &["
             AND provider = coalesce(OLD.provider, '') AND account = coalesce(OLD.account, '')
             AND outcome = coalesce(OLD.verdict, OLD.status) AND class = coalesce(OLD.class, '');
     END;
+", "
+    -- The mark of the process on whose behalf a run was picked: while nobody has started it, it is lost with that process.
+    ALTER TABLE run ADD COLUMN owner TEXT;
+
+    -- What the strategy random draws by besides the number of runs, so that it is another on each machine.
+    CREATE TABLE chance (seed TEXT NOT NULL);
+    INSERT INTO chance VALUES (random());
 "];
 
 /// The version that this program writes and the highest that it reads.
