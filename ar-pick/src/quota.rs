@@ -13,7 +13,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::io::Read;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
-use std::thread::sleep;
+use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 
 /// How long an answer holds. One pick in this time waits for the command.
@@ -48,27 +48,36 @@ pub struct Quota {
     pub problem: Option<String>,
 }
 
-/// Asks for the quotas of a model's accounts that were asked for too long ago. Of simultaneous picks one asks, and the
-/// others go by what was told last.
+/// Asks for the quotas of a model's accounts that were asked for too long ago, all at once. Of simultaneous picks one asks,
+/// and the others go by what was told last.
 pub fn refresh(state: &mut State, request: &Request, model: &Model) -> Result<()> {
+    let mut stale = Vec::new();
     for (account, command) in commands(request, model) {
-        if is_fresh(state.db(), account, request.now)? {
-            continue;
-        }
-        let is_ours = state.write(|db| {
-            if is_fresh(db, account, request.now)? {
-                return Ok(false);
-            }
-            let upsert = "INSERT INTO quota (account, asked_at) VALUES ($1, $2) \
-                          ON CONFLICT (account) DO UPDATE SET asked_at = excluded.asked_at";
-            db.execute(upsert, params![account, request.now.0])?;
-            Ok(true)
-        })?;
-        if is_ours {
-            store(state, account, ask(command), request.now)?;
+        if !is_fresh(state.db(), account, request.now)? && claim(state, account, request.now)? {
+            stale.push((account, command));
         }
     }
+    let answers: Vec<_> = thread::scope(|scope| {
+        let asked: Vec<_> = stale.iter().map(|(_, command)| scope.spawn(|| ask(command))).collect();
+        asked.into_iter().map(|thread| thread.join().unwrap_or_else(|_| bail!("its thread died"))).collect()
+    });
+    for ((account, _), answer) in stale.iter().zip(answers) {
+        store(state, account, answer, request.now)?;
+    }
     Ok(())
+}
+
+/// Whether it is ours to ask for an account's quota.
+fn claim(state: &mut State, account: &str, now: Stamp) -> Result<bool> {
+    state.write(|db| {
+        if is_fresh(db, account, now)? {
+            return Ok(false);
+        }
+        let upsert = "INSERT INTO quota (account, asked_at) VALUES ($1, $2) \
+                      ON CONFLICT (account) DO UPDATE SET asked_at = excluded.asked_at";
+        db.execute(upsert, params![account, now.0])?;
+        Ok(true)
+    })
 }
 
 /// The quotas of a model's accounts as far as they are asked for.
