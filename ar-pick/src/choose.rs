@@ -4,7 +4,7 @@ use crate::chance::rendezvous;
 use ar_core::Stamp;
 use ar_core::record::Class;
 use std::cmp::Ordering;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 /// What one run adds to the pass of a provider of weight 1. Divisible by all numbers up to 24, so those weights are exact.
 pub const STRIDE: i64 = 5_354_228_880;
@@ -49,8 +49,8 @@ pub enum Standing {
     Disabled,
     /// Somebody has switched it off.
     SwitchedOff,
-    /// All runs of the model go to another.
-    LockedOut(String),
+    /// All runs of the model go to another, until a time or until somebody unlocks it.
+    LockedOut(String, Option<Stamp>),
     /// As many runs are alive as may be.
     Full,
     /// As many runs of its account are alive as may be.
@@ -81,8 +81,28 @@ pub enum Order {
 pub struct Pool {
     pub candidates: Vec<Candidate>,
     pub order: Order,
+    /// Whether the caller names the one to take.
+    pub by_name: bool,
     now: Stamp,
-    levels: HashMap<u32, i64>,
+    levels: BTreeMap<u32, i64>,
+}
+
+/// What is compared of two candidates, in this order.
+struct Rank {
+    tier: u32,
+    last: bool,
+    score: f64,
+    pass: i64,
+    index: usize,
+}
+
+impl Rank {
+    fn compare(&self, other: &Self) -> Ordering {
+        (self.tier.cmp(&other.tier).then(self.last.cmp(&other.last)))
+            .then(self.score.total_cmp(&other.score))
+            .then(self.pass.cmp(&other.pass))
+            .then(self.index.cmp(&other.index))
+    }
 }
 
 impl Candidate {
@@ -104,26 +124,28 @@ impl Candidate {
 
 impl Pool {
     /// The pool of these candidates, whose tiers had come as far as `stored` at the last pick.
-    pub fn new(candidates: Vec<Candidate>, stored: HashMap<u32, i64>, order: Order, now: Stamp) -> Self {
+    pub fn new(candidates: Vec<Candidate>, stored: BTreeMap<u32, i64>, order: Order, now: Stamp) -> Self {
         let levels = levels(&candidates, stored);
-        Self { candidates, order, now, levels }
+        Self { candidates, order, by_name: false, now, levels }
     }
 
     /// The candidate to take: the lowest tier with a usable one, and in it the first by the order.
     pub fn choose(&self) -> Option<&Candidate> {
         let usable = self.candidates.iter().filter(|candidate| candidate.usable());
-        usable.min_by(|a, b| a.tier.cmp(&b.tier).then_with(|| self.compare(a, b)))
+        let ranked = usable.map(|candidate| (self.rank(candidate), candidate));
+        ranked.min_by(|(a, _), (b, _)| a.compare(b)).map(|(_, candidate)| candidate)
     }
 
-    /// Which of two candidates of a tier goes first. Those that failed of late go last, unless a key sticks to them; ties
-    /// go to the fewest runs, then to the first in the file.
-    fn compare(&self, a: &Candidate, b: &Candidate) -> Ordering {
-        let last = |candidate: &Candidate| candidate.shaky && !self.is_sticky();
-        last(a)
-            .cmp(&last(b))
-            .then(self.score(a).total_cmp(&self.score(b)))
-            .then(self.pass(a).cmp(&self.pass(b)))
-            .then(a.index.cmp(&b.index))
+    /// Where a candidate stands: the lowest goes first. Those that failed of late go last in their tier, unless a key sticks
+    /// to them; ties go to the fewest runs, then to the first in the file.
+    fn rank(&self, candidate: &Candidate) -> Rank {
+        Rank {
+            tier: candidate.tier,
+            last: candidate.shaky && !self.is_sticky(),
+            score: self.score(candidate),
+            pass: self.pass(candidate),
+            index: candidate.index,
+        }
     }
 
     fn is_sticky(&self) -> bool {
@@ -164,6 +186,9 @@ impl Pool {
 
     /// Why the chosen one was taken, in words.
     pub fn reason(&self, chosen: &Candidate) -> String {
+        if self.by_name {
+            return "asked for by name".to_owned();
+        }
         if let Standing::Probe(class) = chosen.standing {
             return format!("trying it out after {}", class.name());
         }
@@ -212,8 +237,8 @@ impl Pool {
 /// Start-time fair queueing (Goyal, Vin and Cheng 1996) gives those that come back the virtual time of now, so that a
 /// provider which rested for a day is not handed a day's work at once. One that only this caller leaves out keeps its
 /// claim; one that failed of late does not hold the others back.
-fn levels(candidates: &[Candidate], stored: HashMap<u32, i64>) -> HashMap<u32, i64> {
-    let mut levels: HashMap<u32, i64> = HashMap::new();
+fn levels(candidates: &[Candidate], stored: BTreeMap<u32, i64>) -> BTreeMap<u32, i64> {
+    let mut levels: BTreeMap<u32, i64> = BTreeMap::new();
     for candidate in candidates.iter().filter(|candidate| !candidate.shaky && candidate.in_service()) {
         let least = levels.entry(candidate.tier).or_insert(candidate.pass);
         *least = candidate.pass.min(*least);
@@ -244,7 +269,7 @@ mod tests {
             standing: Standing::Ready,
         };
         let candidates = weights.iter().enumerate().map(candidate).collect();
-        Pool::new(candidates, HashMap::new(), Order::RoundRobin, Stamp(0))
+        Pool::new(candidates, BTreeMap::new(), Order::RoundRobin, Stamp(0))
     }
 
     fn draw(pool: &mut Pool) -> usize {

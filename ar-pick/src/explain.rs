@@ -4,7 +4,7 @@ use crate::choose::{Candidate, Pool, Standing};
 use crate::nobody::word;
 use crate::quota::{self, Quota};
 use crate::request::Request;
-use crate::{pool, queue, reclaim};
+use crate::{fallback, pool, queue, reclaim};
 use anyhow::{Context, Result};
 use ar_core::Stamp;
 use ar_core::config::Model;
@@ -21,11 +21,14 @@ const STORED: usize = 16;
 pub struct Outlook {
     pub model: String,
     /// How many calls wait in line before a provider goes to another.
-    pub waiting: u32,
+    pub waiting: usize,
     pub candidates: Vec<Line>,
     /// What is known of the quotas of the model's accounts.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub quotas: Vec<Quota>,
+    /// The models that a pick would turn to, the last of which would serve if any would.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub fallbacks: Vec<Outlook>,
 }
 
 /// What a pick thinks of one candidate.
@@ -55,11 +58,30 @@ impl Outlook {
         let pool = pool::read(state.db(), request, model, &dead)?;
         let waiting = queue::length(state.db(), request, model)?;
         let quotas = quota::of_model(state.db(), request, model)?;
-        Ok(Self { model: model.name.clone(), waiting, candidates: lines(&pool), quotas })
+        let candidates = lines(&pool);
+        Ok(Self { model: model.name.clone(), waiting, candidates, quotas, fallbacks: Vec::new() })
+    }
+
+    /// Looks at the pools of all models that a pick would turn to.
+    pub fn read_all(state: &mut State, request: &Request, model: &Model) -> Result<Self> {
+        let mut outlook = Self::read(state, request, model)?;
+        if !outlook.serves() {
+            for other in fallback::models(request, model)? {
+                outlook.fallbacks.push(Self::read(state, request, &other)?);
+                if outlook.fallbacks.last().is_some_and(Self::serves) {
+                    break;
+                }
+            }
+        }
+        Ok(outlook)
+    }
+
+    fn serves(&self) -> bool {
+        self.waiting == 0 && self.candidates.iter().any(|line| line.taken)
     }
 
     /// Prints one line a candidate. The first column marks the one that a pick would take.
-    pub fn print(&self, mut out: impl Write) -> Result<()> {
+    pub fn print(&self, out: &mut impl Write) -> Result<()> {
         let names = self.candidates.iter().map(|line| line.provider.chars().count());
         let width = names.max().unwrap_or(0).max(8);
         writeln!(out, "  {:width$}  TIER  WEIGHT  RUNS  LIVE  SCORE  WHY", "PROVIDER")?;
@@ -80,6 +102,10 @@ impl Outlook {
         if self.waiting > 0 {
             writeln!(out, "{} in line before it", calls(self.waiting))?;
         }
+        for other in &self.fallbacks {
+            writeln!(out, "nobody is left; falling back to model '{}':", other.model)?;
+            other.print(out)?;
+        }
         Ok(())
     }
 }
@@ -93,7 +119,7 @@ fn words(quota: &Quota) -> String {
     format!("quota of {}:{}", quota.account, windows.chain(problem).collect::<Vec<_>>().join(","))
 }
 
-fn calls(n: u32) -> String {
+fn calls(n: usize) -> String {
     if n == 1 { "1 call waits".to_owned() } else { format!("{n} calls wait") }
 }
 
@@ -146,7 +172,7 @@ fn health(standing: &Standing) -> (&'static str, Option<Class>, Option<Stamp>) {
         Standing::Probe(class) => ("probe", Some(*class), None),
         Standing::Disabled => ("disabled", None, None),
         Standing::SwitchedOff => ("switched_off", None, None),
-        Standing::LockedOut(_) => ("locked_out", None, None),
+        Standing::LockedOut(_, until) => ("locked_out", None, *until),
         Standing::Full => ("full", None, None),
         Standing::AccountFull => ("account_full", None, None),
         Standing::Cooling(class, at) => ("cooling", Some(*class), Some(*at)),

@@ -5,6 +5,7 @@ mod choose;
 mod cli;
 mod doorbell;
 mod explain;
+mod fallback;
 mod nobody;
 mod pool;
 mod queue;

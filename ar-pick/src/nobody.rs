@@ -57,7 +57,7 @@ pub fn behind(model: &Model, now: Stamp) -> ToolError {
 fn comes_back(candidate: &Candidate, now: Stamp) -> Option<Stamp> {
     match candidate.standing {
         Standing::Cooling(class, at) if !needs_a_person(class) => Some(at),
-        Standing::Probing(_, at) | Standing::Spent(_, at) => Some(at),
+        Standing::Probing(_, at) | Standing::Spent(_, at) | Standing::LockedOut(_, Some(at)) => Some(at),
         // A lease says when it ends at the latest, not when.
         Standing::Full | Standing::AccountFull => Some(now.plus(POLITE)),
         _ => None,
@@ -76,7 +76,10 @@ pub fn word(candidate: &Candidate) -> String {
         Standing::Probe(class) => format!("may be tried out after {}", class.name()),
         Standing::Disabled => "is disabled".to_owned(),
         Standing::SwitchedOff => "is switched off".to_owned(),
-        Standing::LockedOut(other) => format!("makes way for {other}, to which the model is locked"),
+        Standing::LockedOut(other, None) => format!("makes way for {other}, to which the model is locked"),
+        Standing::LockedOut(other, Some(at)) => {
+            format!("makes way for {other}, to which the model is locked until {at}")
+        }
         Standing::Full => "is full".to_owned(),
         Standing::AccountFull => "has a full account".to_owned(),
         Standing::Cooling(class, at) => format!("cools until {at} ({})", class.name()),

@@ -8,7 +8,7 @@ use ar_core::config::{Cooldown, Model, Provider};
 use ar_core::record::Class;
 use ar_core::{Stamp, state, watch};
 use rusqlite::{Connection, OptionalExtension};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 /// When to look again while another run tries a provider out.
@@ -16,7 +16,7 @@ const PROBE_PAUSE: Duration = Duration::from_secs(5);
 
 /// The pool of a model as a pick at `request.now` would see it. `dead` are the runs that no longer count.
 pub fn read(db: &Connection, request: &Request, model: &Model, dead: &[String]) -> Result<Pool> {
-    let mut counters = counters(db, &model.name)?;
+    let counters = counters(db, model)?;
     let dead: HashSet<&str> = dead.iter().map(String::as_str).collect();
     let live = Live::read(db, &model.name, &dead)?;
     let view = View {
@@ -24,15 +24,18 @@ pub fn read(db: &Connection, request: &Request, model: &Model, dead: &[String]) 
         model,
         health: health(db, &dead)?,
         windows: quota::windows(db, &request.place.config.cooldown, request.now)?,
-        route: route(db, &model.name, request.now)?.filter(|name| model.provider(name).is_ok()),
+        route: route(db, &model.name, request.now)?.filter(|(name, _)| model.provider(name).is_ok()),
     };
     let mut candidates = Vec::with_capacity(model.providers.len());
     for (index, provider) in model.providers.iter().enumerate() {
-        let counter = counters.remove(&provider.name).unwrap_or_default();
-        candidates.push(view.candidate(index, provider, &counter, &live)?);
+        let counter = counters.get(provider.name.as_str()).unwrap_or(&Counter::NONE);
+        candidates.push(view.candidate(index, provider, counter, &live)?);
     }
     let runs = candidates.iter().map(|candidate| candidate.runs).sum();
-    Ok(Pool::new(candidates, levels(db, &model.name)?, request.order(model, runs), request.now))
+    let order = request.order(db, model, runs)?;
+    let mut pool = Pool::new(candidates, levels(db, &model.name)?, order, request.now);
+    pool.by_name = request.only.is_some();
+    Ok(pool)
 }
 
 /// What bears on every provider of the pool.
@@ -41,7 +44,7 @@ struct View<'a> {
     model: &'a Model,
     health: HashMap<(String, String), Cooling>,
     windows: HashMap<String, Vec<quota::Window>>,
-    route: Option<String>,
+    route: Option<(String, Option<Stamp>)>,
 }
 
 impl View<'_> {
@@ -84,8 +87,8 @@ impl View<'_> {
         if counter.switched_off {
             return Ok(Standing::SwitchedOff);
         }
-        if let Some(route) = self.route.as_ref().filter(|route| **route != provider.name) {
-            return Ok(Standing::LockedOut(route.clone()));
+        if let Some((route, until)) = self.route.as_ref().filter(|(route, _)| *route != provider.name) {
+            return Ok(Standing::LockedOut(route.clone(), *until));
         }
         let rest = self.rest(provider)?;
         if let Some(resting @ (Standing::Cooling(..) | Standing::Probing(..))) = rest {
@@ -175,8 +178,8 @@ fn health(db: &Connection, dead: &HashSet<&str>) -> Result<HashMap<(String, Stri
     Ok(health)
 }
 
-/// The counters of a provider; a newcomer has none.
-#[derive(Default)]
+/// The counters of a provider.
+#[derive(Debug, Clone, Copy)]
 struct Counter {
     tier: u32,
     runs: i64,
@@ -185,36 +188,47 @@ struct Counter {
     switched_off: bool,
 }
 
-fn counters(db: &Connection, model: &str) -> Result<HashMap<String, Counter>> {
-    let mut select =
-        db.prepare("SELECT name, tier, runs, pass, blamed_3, switched_off FROM provider WHERE model = $1")?;
-    let rows = select.query_map([model], |row| {
-        let counter = Counter {
-            tier: row.get(1)?,
-            runs: row.get(2)?,
-            pass: row.get(3)?,
-            third_blame: row.get::<_, Option<i64>>(4)?.map(Stamp),
-            switched_off: row.get::<_, Option<i64>>(5)?.is_some(),
-        };
-        Ok((row.get(0)?, counter))
-    })?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+impl Counter {
+    /// Those of a newcomer.
+    const NONE: Self = Self { tier: 0, runs: 0, pass: 0, third_blame: None, switched_off: false };
 }
 
-fn levels(db: &Connection, model: &str) -> Result<HashMap<u32, i64>> {
+/// The counters of those providers of a model that have any, by name.
+fn counters<'a>(db: &Connection, model: &'a Model) -> Result<HashMap<&'a str, Counter>> {
+    let mut counters: HashMap<&str, Counter> =
+        model.providers.iter().map(|provider| (provider.name.as_str(), Counter::NONE)).collect();
+    let mut select =
+        db.prepare("SELECT name, tier, runs, pass, blamed_3, switched_off FROM provider WHERE model = $1")?;
+    let mut rows = select.query([&model.name])?;
+    while let Some(row) = rows.next()? {
+        // One that has left the pool keeps its counters for the day when it comes back.
+        if let Some(counter) = counters.get_mut(row.get_ref(0)?.as_str()?) {
+            *counter = Counter {
+                tier: row.get(1)?,
+                runs: row.get(2)?,
+                pass: row.get(3)?,
+                third_blame: row.get::<_, Option<i64>>(4)?.map(Stamp),
+                switched_off: row.get::<_, Option<i64>>(5)?.is_some(),
+            };
+        }
+    }
+    Ok(counters)
+}
+
+fn levels(db: &Connection, model: &str) -> Result<BTreeMap<u32, i64>> {
     let mut select = db.prepare("SELECT tier, level FROM pool WHERE model = $1")?;
     let rows = select.query_map([model], |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-/// The provider that all runs of a model go to. One that was set in the future, before the clock was set back, counts
+/// The provider that all runs of a model go to, and until when. One that was set in the future, before the clock was set back, counts
 /// only if it has no end.
-fn route(db: &Connection, model: &str, now: Stamp) -> Result<Option<String>> {
+fn route(db: &Connection, model: &str, now: Stamp) -> Result<Option<(String, Option<Stamp>)>> {
     let route = db
         .query_row(
-            "SELECT provider FROM route WHERE model = $1 AND (until IS NULL OR (until > $2 AND set_at <= $3))",
+            "SELECT provider, until FROM route WHERE model = $1 AND (until IS NULL OR (until > $2 AND set_at <= $3))",
             rusqlite::params![model, now.0, now.plus(Cooldown::SKEW).0],
-            |row| row.get(0),
+            |row| Ok((row.get(0)?, row.get::<_, Option<i64>>(1)?.map(Stamp))),
         )
         .optional()?;
     Ok(route)

@@ -4,9 +4,10 @@
 //! call that is killed makes way at once, and nobody asks again and again but the first, which the state database wakes.
 
 use crate::doorbell::Doorbell;
+use crate::fallback::Served;
 use crate::request::Request;
 use crate::reserve::{self, Picked};
-use crate::{nobody, pool, reclaim};
+use crate::{fallback, nobody, pool, reclaim};
 use anyhow::{Context, Result};
 use ar_core::config::Model;
 use ar_core::paths::{create_private_dir, create_private_file};
@@ -46,10 +47,12 @@ pub fn ahead(db: &Connection, request: &Request, model: &Model) -> Result<Option
     Ok(None)
 }
 
-/// How many calls stand in the line of this one.
-pub fn length(db: &Connection, request: &Request, model: &Model) -> Result<u32> {
-    let count = "SELECT count(*) FROM waiter WHERE queue = $1";
-    Ok(db.query_row(count, [request.queue(model)], |row| row.get(0))?)
+/// How many living calls stand in the line of this one.
+pub fn length(db: &Connection, request: &Request, model: &Model) -> Result<usize> {
+    let mut select = db.prepare("SELECT run FROM waiter WHERE queue = $1")?;
+    let rows = select.query_map([request.queue(model)], |row| row.get::<_, String>(0))?;
+    let runs = rows.collect::<rusqlite::Result<Vec<_>>>()?;
+    Ok(runs.iter().filter(|run| is_alive(&file(request, run))).count())
 }
 
 /// Takes a call out of the line.
@@ -58,10 +61,11 @@ pub fn leave(db: &Connection, run: &str) -> Result<()> {
     Ok(())
 }
 
-/// Waits in line until a provider can be reserved, or until `end`.
+/// Waits in line until a provider can be reserved, one of another model included that this one falls back to, or until
+/// `end`.
 ///
 /// Only what passes by itself is waited for; and who reads our record must still be there to use it.
-pub fn wait(state: &mut State, request: &mut Request, model: &Model, end: Option<Instant>) -> Result<Picked> {
+pub fn wait(state: &mut State, request: &mut Request, model: &Model, end: Option<Instant>) -> Result<Served> {
     let line = Line::join(state, request, model)?;
     let doorbell = Doorbell::hang(&request.place.state_file)?;
     loop {
@@ -70,14 +74,14 @@ pub fn wait(state: &mut State, request: &mut Request, model: &Model, end: Option
         let (told, woken) = match ahead(state.db(), request, model)? {
             Some(before) => {
                 let gone = follow(&file(request, &before))?;
-                (Picked::Behind(nobody::behind(model, request.now)), doorbell.wait_for(&gone, left)?)
+                (Served::Nobody(nobody::behind(model, request.now)), doorbell.wait_for(&gone, left)?)
             }
-            None => match look(state, request, model)? {
-                Picked::Nobody(error) if error.code == exit::LATER => {
+            None => match look_everywhere(state, request, model)? {
+                Served::Nobody(error) if error.code == exit::LATER => {
                     let pause = pause(&error, request.now, left);
-                    (Picked::Nobody(error), doorbell.wait(pause).map(|()| left != Some(Duration::ZERO))?)
+                    (Served::Nobody(error), doorbell.wait(pause).map(|()| left != Some(Duration::ZERO))?)
                 }
-                picked => (picked, false),
+                served => (served, false),
             },
         };
         if !woken {
@@ -114,6 +118,16 @@ impl Line {
     fn end(&self, state: &mut State) -> Result<()> {
         state.write(|db| leave(db, &self.run))?;
         remove(&self.file)
+    }
+}
+
+fn look_everywhere(state: &mut State, request: &Request, model: &Model) -> Result<Served> {
+    // Somebody may have changed the pool since. A file that cannot be read may be one that is being written.
+    let newer = Model::load(&request.place.config_dir, &model.name).ok();
+    let model = newer.as_ref().unwrap_or(model);
+    match look(state, request, model)? {
+        Picked::One(pick) => Ok(Served::By(pick)),
+        Picked::Nobody(error) | Picked::Behind(error) => fallback::others(state, request, model, error, look),
     }
 }
 

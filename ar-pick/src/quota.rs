@@ -51,17 +51,17 @@ pub struct Quota {
 /// Asks for the quotas of a model's accounts that were asked for too long ago, all at once. Of simultaneous picks one asks,
 /// and the others go by what was told last.
 pub fn refresh(state: &mut State, request: &Request, model: &Model) -> Result<()> {
-    let mut stale = Vec::new();
+    let mut due = Vec::new();
     for (account, command) in commands(request, model) {
         if !is_fresh(state.db(), account, request.now)? && claim(state, account, request.now)? {
-            stale.push((account, command));
+            due.push((account, command));
         }
     }
     let answers: Vec<_> = thread::scope(|scope| {
-        let asked: Vec<_> = stale.iter().map(|(_, command)| scope.spawn(|| ask(command))).collect();
+        let asked: Vec<_> = due.iter().map(|(_, command)| scope.spawn(|| ask(command))).collect();
         asked.into_iter().map(|thread| thread.join().unwrap_or_else(|_| bail!("its thread died"))).collect()
     });
-    for ((account, _), answer) in stale.iter().zip(answers) {
+    for ((account, _), answer) in due.iter().zip(answers) {
         store(state, account, answer, request.now)?;
     }
     Ok(())

@@ -6,6 +6,7 @@ use crate::cli::{self, Cli};
 use anyhow::{Context, Result};
 use ar_core::config::{Config, Model, Strategy};
 use ar_core::{Failure, Stamp, clock, paths, processes, record};
+use rusqlite::Connection;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -97,20 +98,25 @@ impl<'a> Request<'a> {
     }
 
     /// The order in which a model's providers are taken; `runs` is how many the model has had.
-    pub fn order(&self, model: &Model, runs: i64) -> Order {
+    ///
+    /// What is drawn depends on nothing else, so that `--explain` foretells the next pick.
+    pub fn order(&self, db: &Connection, model: &Model, runs: i64) -> Result<Order> {
         if let Some(key) = self.sticky {
-            return Order::Sticky(chance::hash(&[key]));
+            return Ok(Order::Sticky(chance::hash(&[key])));
         }
-        match self.strategy.unwrap_or(model.strategy) {
+        Ok(match self.strategy.unwrap_or(model.strategy) {
             Strategy::RoundRobin => Order::RoundRobin,
             Strategy::LeastBusy => Order::LeastBusy,
             Strategy::Ordered => Order::Ordered,
             Strategy::SoonestReset => Order::SoonestReset,
-            Strategy::Random => Order::Random(match &self.seed {
-                Some(seed) => chance::hash(&[seed, &model.name, &runs.to_string()]),
-                None => chance::hash(&[self.run]),
-            }),
-        }
+            Strategy::Random => {
+                let seed = match &self.seed {
+                    Some(seed) => seed.clone(),
+                    None => db.query_row("SELECT seed FROM chance", [], |row| row.get(0))?,
+                };
+                Order::Random(chance::hash(&[&seed, &model.name, &runs.to_string()]))
+            }
+        })
     }
 
     /// The name of the queue in which calls wait that any of the same providers can serve.

@@ -44,10 +44,7 @@ pub fn pick(state: &mut State, request: &Request, model: &Model) -> Result<Picke
             at: request.now,
             lease_until: request.now.plus(length),
             probe: matches!(chosen.standing, Standing::Probe(_)),
-            reason: match request.only {
-                Some(_) => "asked for by name".to_owned(),
-                None => pool.reason(chosen),
-            },
+            reason: pool.reason(chosen),
         };
         count(db, model, provider, chosen, &pool)?;
         if pick.probe {

@@ -1,9 +1,9 @@
 //! A pick from the command line to the record, whichever model serves in the end.
 
 use crate::cli::Cli;
+use crate::fallback::Served;
 use crate::request::{Place, Request};
-use crate::reserve::{self, Picked};
-use crate::{NAME, queue, quota, reclaim, session};
+use crate::{NAME, fallback, queue, reclaim, session};
 use anyhow::{Context, Result};
 use ar_core::config::Model;
 use ar_core::record::{Pick, ToolError};
@@ -79,49 +79,27 @@ fn first_able(
         None | Some("") => None,
         Some(most) => Instant::now().checked_add(clock::parse_duration(most).context("--wait")?),
     };
-    quota::refresh(state, request, model)?;
-    let mut error = match reserve::pick(state, request, model)? {
-        Picked::One(pick) => return Ok((None, Ok(pick))),
-        Picked::Nobody(error) | Picked::Behind(error) => error,
-    };
-    // Who names a provider wants no other.
-    let others =
-        if request.only.is_none() { model.fallbacks(&request.place.config_dir)? } else { Vec::new() };
-    for other in others {
-        quota::refresh(state, request, &other)?;
-        match reserve::pick(state, request, &other)? {
-            Picked::One(pick) => {
-                if !cli.quiet {
-                    let message = format!("{}; falling back to model '{}'", error.message, other.name);
-                    exit::warn(NAME, &Failure::new(exit::OK, message));
-                }
-                return Ok((Some(other.name), Ok(pick)));
-            }
-            Picked::Nobody(later) | Picked::Behind(later) => error = sooner(error, later),
+    let mut served = fallback::pick(state, request, model)?;
+    if let Served::Nobody(error) = &served
+        && cli.wait.is_some()
+        && error.code == exit::LATER
+    {
+        say(cli, format!("{}; waiting", error.message));
+        served = queue::wait(state, request, model, end)?;
+    }
+    Ok(match served {
+        Served::Nobody(error) => (None, Err(error)),
+        Served::By(pick) => (None, Ok(pick)),
+        Served::ByOther(pick, other) => {
+            say(cli, format!("{}; falling back to model '{}'", other.why, other.name));
+            (Some(other.name), Ok(pick))
         }
-    }
-    if cli.wait.is_none() || error.code != exit::LATER {
-        return Ok((None, Err(error)));
-    }
-    if !cli.quiet {
-        exit::warn(NAME, &Failure::new(exit::LATER, format!("{}; waiting", error.message)));
-    }
-    Ok((
-        None,
-        match queue::wait(state, request, model, end)? {
-            Picked::One(pick) => Ok(pick),
-            Picked::Nobody(error) | Picked::Behind(error) => Err(error),
-        },
-    ))
+    })
 }
 
-/// The trouble of a model whose fallback cannot serve either: it ends when the first of the two ends.
-fn sooner(error: ToolError, other: ToolError) -> ToolError {
-    match (error.retry_at, other.retry_at) {
-        (own, Some(at)) if own.is_none_or(|own| at < own) => {
-            ToolError { code: other.code, hint: other.hint, retry_at: other.retry_at, ..error }
-        }
-        _ => error,
+fn say(cli: &Cli, message: String) {
+    if !cli.quiet {
+        exit::warn(NAME, &Failure::new(exit::OK, message));
     }
 }
 

@@ -21,11 +21,11 @@ pub fn show(cli: &Cli, run: &str, now: Stamp) -> Result<ExitCode> {
     let request = Request::new(cli, &place, run, now)?;
     let mut state = State::open(&place.state_file)?;
     if cli.explain {
-        let outlook = Outlook::read(&mut state, &request, &place.model(cli.model.as_deref())?)?;
+        let outlook = Outlook::read_all(&mut state, &request, &place.model(cli.model.as_deref())?)?;
         if cli.json {
             writeln!(out, "{}", serde_json::to_string(&outlook)?)?;
         } else {
-            outlook.print(out)?;
+            outlook.print(&mut out)?;
         }
         return Ok(ExitCode::SUCCESS);
     }

@@ -280,10 +280,22 @@ fn a_model_is_locked_to_a_provider_until_it_is_unlocked() {
     pick(&home, &["--explain"])
         .stdout(
             "  PROVIDER  TIER  WEIGHT  RUNS  LIVE  SCORE  WHY\n  \
-               a            1       1     0     0   0.00  left: it makes way for b, to which the model is locked\n\
+               a            1       1     0     0   0.00  left: it makes way for b, to which the model is locked \
+             until 2026-11-20T12:00:00.000Z\n\
              * b            1       1     2     2   0.00  taken: the only one free in tier 1\n",
         )
         .check();
+    // The lock ends by itself, so that waiting helps.
+    pick(&home, &["--disable", "b"]).check();
+    pick(&home, &["-F", "run"])
+        .status(75)
+        .stderr(
+            "ar-pick: no provider of model 'm' can serve: a makes way for b, to which the model is locked \
+             until 2026-11-20T12:00:00.000Z, b is switched off\n\
+             hint: the next is free at 2026-11-20T12:00:00.000Z; 'ar run --wait' waits for it\n",
+        )
+        .check();
+    pick(&home, &["--enable", "b"]).check();
     let after = "2026-11-20T12:00:01Z";
     pick(&home, &["-F", "provider"]).env("AGENT_RUNNER_NOW", after).stdout("a\n").check();
     pick(&home, &["--lock", "b"]).check();
@@ -428,6 +440,19 @@ fn another_model_serves_when_nobody_is_left_and_says_so() {
              \"pick\":{\"provider\":\"b\",[..]}}\n",
         )
         .stderr("ar-pick: no provider of model 'm' can serve: a is full; falling back to model 'n'\n")
+        .check();
+    // What is foretold is what was done: 'n' is full by now.
+    pick(&home, &["-m", "m", "--explain"])
+        .stdout(
+            "  PROVIDER  TIER  WEIGHT  RUNS  LIVE  SCORE  WHY\n  \
+               a            1       1     1     1   1.00  left: it is full\n\
+             nobody is left; falling back to model 'n':\n  \
+               PROVIDER  TIER  WEIGHT  RUNS  LIVE  SCORE  WHY\n  \
+               b            1       1     1     1   1.00  left: it is full\n\
+             nobody is left; falling back to model 'o':\n  \
+               PROVIDER  TIER  WEIGHT  RUNS  LIVE  SCORE  WHY\n\
+             * a            1       1     0     0   0.00  taken: the only one free in tier 1\n",
+        )
         .check();
     // A provider of that name failed in one model, which says nothing of the other.
     assert_eq!(picked(&home, &["-q", "-m", "m", "--exclude", "m/a"]), "a");

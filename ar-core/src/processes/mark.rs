@@ -23,7 +23,7 @@ fn namespace() -> Option<String> {
     fs::read_link("/proc/self/ns/pid").ok()?.into_os_string().into_string().ok()
 }
 
-/// When a process began, in ticks since the machine did: field 22 of proc_pid_stat(5). None for one that is gone or waits
+/// When a process began, in ticks since the machine did: field 22 of `proc_pid_stat(5)`. None for one that is gone or waits
 /// to be reaped.
 fn start(pid: u32) -> Option<String> {
     let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
