@@ -4,7 +4,6 @@ use crate::cli::Format;
 use crate::paper::{Cell, Column, Ink, Paper};
 use crate::row::Run;
 use crate::select::Selection;
-use crate::when;
 use anyhow::Result;
 use ar_core::clock;
 use ar_core::state::State;
@@ -49,13 +48,13 @@ pub const FIELDS: &[&str] = &[
 /// The columns for people.
 pub const COLUMNS: [Column; 9] = [
     ("TIME", false),
-    ("RUN", false),
-    ("MODEL", false),
+    ("(RUN)", false),
+    ("(MODEL)", false),
     ("PROVIDER", false),
     ("RESULT", false),
-    ("TOOK", true),
-    ("TOKENS", true),
-    ("COST", true),
+    ("(TOOK)", true),
+    ("(TOKENS)", true),
+    ("(COST)", true),
     ("[PROMPT]", false),
 ];
 
@@ -91,7 +90,7 @@ pub fn to_json(run: &Run, state_file: &Path) -> Result<Value> {
 pub fn cells(run: &Run, paper: &Paper) -> Vec<Cell> {
     let letters = if paper.width.is_some() { SHORT_ID } else { run.id.len() };
     vec![
-        when::show(run.picked_at).into(),
+        paper.time(run.picked_at).into(),
         Cell(run.id.chars().take(letters).collect(), Ink::Faint),
         run.model.as_deref().into(),
         run.provider.as_deref().into(),

@@ -45,8 +45,8 @@ pub fn live(state_file: &Path, now: Stamp, paper: &Paper) -> Result<()> {
     }
     if paper.format == Format::Table {
         let columns = [
-            ("RUN", false),
-            ("MODEL", false),
+            ("(RUN)", false),
+            ("(MODEL)", false),
             ("PROVIDER", false),
             ("PHASE", false),
             ("SINCE", true),

@@ -1,17 +1,24 @@
 //! Printing rows: a table for people, fields separated by tabs for scripts, JSON for programs.
 
 use crate::cli::{Color, Format, Print};
+use crate::when;
 use anyhow::{Context, Result};
-use ar_core::Failure;
 use ar_core::config::with_nearest;
+use ar_core::{Failure, Stamp};
 use serde_json::Value;
 use std::env;
 use std::io::{IsTerminal, Write, stdout};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-/// An elastic column of a table is never squeezed below this width.
+/// An elastic column of a table is not squeezed below this width.
 const NARROWEST: usize = 8;
-const CANNOT: &str = "cannot write to standard output";
+/// Other texts are not squeezed below this width where columns can be left out instead.
+const NARROW: usize = 16;
+/// Below so many columns times are short.
+const SHORT_TIMES: usize = 70;
+/// The space between columns.
+const GAP: usize = 2;
+pub const CANNOT: &str = "cannot write to standard output";
 
 /// How a cell looks where colours are on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,7 +67,7 @@ impl<T: Into<Cell>> From<Option<T>> for Cell {
 }
 
 /// A column: its head, and whether it holds numbers. A head in brackets, `[PROMPT]`, is that of the column that gives way
-/// where the terminal is narrow.
+/// where the terminal is narrow; one in parentheses, `(COST)`, of a column that is left out where that is not enough.
 pub type Column = (&'static str, bool);
 
 /// The form that was asked for.
@@ -112,6 +119,7 @@ impl Paper {
         for object in objects {
             let object = object?;
             if self.format == Format::Json {
+                let object = if asked.is_empty() { object } else { some(&object, cols) };
                 writeln!(out, "{object}").context(CANNOT)?;
             } else {
                 let fields: Vec<String> = cols.iter().map(|col| field(&object, col)).collect();
@@ -123,7 +131,7 @@ impl Paper {
 
     /// Prints a table.
     pub fn table(&self, columns: &[Column], rows: &[Vec<Cell>]) -> Result<()> {
-        let heads = columns.iter().map(|(head, _)| Cell(head.trim_matches(['[', ']']).to_owned(), Ink::Head));
+        let heads = columns.iter().map(|(head, _)| Cell(word(head).to_owned(), Ink::Head));
         let heads: Vec<Cell> = heads.collect();
         let widths = self.widths(columns, &heads, rows);
         let mut out = stdout().lock();
@@ -134,34 +142,27 @@ impl Paper {
         Ok(())
     }
 
-    /// One line without a table around it, for rows that come one by one. The elastic column gets what is left.
+    /// One line without a table around it, for rows that come one by one.
     pub fn loose_line(&self, columns: &[Column], row: &[Cell]) -> String {
         let mut widths: Vec<usize> = row.iter().map(|cell| cell.0.width()).collect();
-        let total = widths.iter().sum::<usize>() + 2 * widths.len().saturating_sub(1);
-        let excess = self.width.map_or(0, |width| total.saturating_sub(width));
-        if let Some(last) = widths.last_mut() {
-            *last = last.saturating_sub(excess).max(NARROWEST.min(*last));
-        }
+        self.squeeze(columns, &mut widths);
         self.line(columns, &widths, row)
     }
 
-    /// One line of a table whose widths are known.
+    /// One line of a table whose widths are known. A column without width is left out.
     fn line(&self, columns: &[Column], widths: &[usize], row: &[Cell]) -> String {
         let mut line = String::new();
-        for (index, ((cell, (_, number)), width)) in row.iter().zip(columns).zip(widths).enumerate() {
+        let mut space = 0;
+        for ((cell, (_, number)), width) in row.iter().zip(columns).zip(widths) {
+            if *width == 0 {
+                continue;
+            }
             let text = fit(&cell.0, *width);
-            let pad = " ".repeat(width.saturating_sub(text.width()));
-            let last = index + 1 == row.len();
-            if *number {
-                line.push_str(&pad);
-            }
+            let pad = width.saturating_sub(text.width());
+            let (before, after) = if *number { (pad, 0) } else { (0, pad) };
+            line.push_str(&" ".repeat(space + before));
             line.push_str(&self.paint(&text, cell.1));
-            if !*number && !last {
-                line.push_str(&pad);
-            }
-            if !last {
-                line.push_str("  ");
-            }
+            space = after + GAP;
         }
         line.trim_end().to_owned()
     }
@@ -173,13 +174,45 @@ impl Paper {
                 *width = cell.0.width().max(*width);
             }
         }
-        let total = widths.iter().sum::<usize>() + 2 * widths.len().saturating_sub(1);
-        let excess = self.width.map_or(0, |width| total.saturating_sub(width));
-        let elastic = columns.iter().position(|(head, _)| head.starts_with('['));
-        if let Some(width) = elastic.and_then(|elastic| widths.get_mut(elastic)) {
-            *width = width.saturating_sub(excess).max(NARROWEST.min(*width));
-        }
+        self.squeeze(columns, &mut widths);
         widths
+    }
+
+    /// Makes widths fit the terminal: the elastic column gives way first, then texts that are wide, then columns are left
+    /// out from the right, and at last every text gives way.
+    fn squeeze(&self, columns: &[Column], widths: &mut [usize]) {
+        let Some(most) = self.width else { return };
+        for (index, (head, _)) in columns.iter().enumerate() {
+            if head.starts_with('[') {
+                shrink(widths, index, NARROWEST, most);
+            }
+        }
+        let texts: Vec<usize> = (0..columns.len()).filter(|index| !columns[*index].1).collect();
+        for index in texts.iter().skip(1) {
+            shrink(widths, *index, NARROW, most);
+        }
+        for (index, (head, _)) in columns.iter().enumerate().rev() {
+            if head.starts_with('(') {
+                let excess = excess(widths, most);
+                if let Some(width) = widths.get_mut(index).filter(|_| excess > 0) {
+                    *width = 0;
+                }
+            }
+        }
+        for narrowest in [NARROWEST, 1] {
+            for index in texts.iter().rev() {
+                shrink(widths, *index, narrowest, most);
+            }
+        }
+    }
+
+    /// A time, without the year where the terminal is narrow.
+    pub fn time(&self, at: Stamp) -> String {
+        if self.width.is_some_and(|width| width < SHORT_TIMES) {
+            when::show_short(at)
+        } else {
+            when::show(at)
+        }
     }
 
     /// Text in colour, where colours are on.
@@ -188,6 +221,26 @@ impl Paper {
             code if self.color && !code.is_empty() => format!("\x1b[{code}m{text}\x1b[0m"),
             _ => text.to_owned(),
         }
+    }
+}
+
+/// A column's head without what it says of the column.
+fn word(head: &str) -> &str {
+    let inside = |open, close| head.strip_prefix(open).and_then(|head| head.strip_suffix(close));
+    inside('[', ']').or(inside('(', ')')).unwrap_or(head)
+}
+
+/// By how much columns of these widths are too wide.
+fn excess(widths: &[usize], most: usize) -> usize {
+    let shown = widths.iter().filter(|width| **width > 0).count();
+    (widths.iter().sum::<usize>() + GAP * shown.saturating_sub(1)).saturating_sub(most)
+}
+
+/// Takes as much of a column as is too much, and leaves it a least width.
+fn shrink(widths: &mut [usize], index: usize, least: usize, most: usize) {
+    let excess = excess(widths, most);
+    if let Some(width) = widths.get_mut(index) {
+        *width = width.saturating_sub(excess).max(least.min(*width));
     }
 }
 
@@ -209,9 +262,20 @@ pub fn fit(text: &str, width: usize) -> String {
     fitting
 }
 
+/// Some fields of an object, each by the name that it was asked for by.
+fn some(object: &Value, paths: &[&str]) -> Value {
+    let field = |path: &&str| ((*path).to_owned(), at(object, path).cloned().unwrap_or(Value::Null));
+    Value::Object(paths.iter().map(field).collect())
+}
+
+/// The value at a dotted path.
+fn at<'a>(object: &'a Value, path: &str) -> Option<&'a Value> {
+    path.split('.').try_fold(object, |value, part| value.get(part))
+}
+
 /// A field at a dotted path. Tabs and newlines inside are written as `\t` and `\n`, so that a line stays a line.
 fn field(object: &Value, path: &str) -> String {
-    match path.split('.').try_fold(object, |value, part| value.get(part)) {
+    match at(object, path) {
         None | Some(Value::Null) => String::new(),
         Some(Value::String(text)) => {
             text.replace('\\', "\\\\").replace('\t', "\\t").replace('\n', "\\n").replace('\r', "\\r")
@@ -256,6 +320,30 @@ mod tests {
         let widths = paper.widths(&columns, &heads, &rows);
         assert_eq!(widths, [4, 11, 1]);
         assert_eq!(paper.line(&columns, &widths, &rows[0]), "aaaa  a long tex…  7");
+    }
+
+    #[test]
+    fn a_table_fits_whatever_the_width() {
+        let columns =
+            [("TIME", false), ("RUN", false), ("RESULT", false), ("(COST)", true), ("[PROMPT]", false)];
+        let row: Vec<Cell> =
+            ["2026-11-20", "01KAG1B000000", "quota_exhausted (usage_limit)", "$0.1234", "hello you"]
+                .map(Cell::from)
+                .to_vec();
+        for (width, line) in [
+            (79, "2026-11-20  01KAG1B000000  quota_exhausted (usage_limit)  $0.1234  hello you"),
+            (70, "2026-11-20  01KAG1B000000  quota_exhausted (usage_…  $0.1234  hello y…"),
+            (60, "2026-11-20  01KAG1B000000  quota_exhausted…  hello y…"),
+            (40, "2026-11-20  01KAG1B…  quota_e…  hello y…"),
+            (14, "2026…  …  …  …"),
+        ] {
+            let paper = Paper { format: Format::Table, cols: Vec::new(), color: false, width: Some(width) };
+            let heads: Vec<Cell> = columns.iter().map(|(head, _)| Cell::from(*head)).collect();
+            let widths = paper.widths(&columns, &heads, std::slice::from_ref(&row));
+            let printed = paper.line(&columns, &widths, &row);
+            assert!(printed.width() <= width, "{width}: {printed}");
+            assert_eq!(printed, line, "{width}");
+        }
     }
 
     #[test]

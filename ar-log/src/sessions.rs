@@ -46,9 +46,9 @@ pub fn list(state_file: &Path, selection: &Selection, paper: &Paper) -> Result<(
             ("LAST", false),
             ("NAME", false),
             ("SESSION", false),
-            ("MODEL", false),
-            ("PROVIDER", false),
-            ("RUNS", true),
+            ("(MODEL)", false),
+            ("(PROVIDER)", false),
+            ("(RUNS)", true),
             ("[PROMPT]", false),
         ];
         return paper.table(&columns, &rows);

@@ -143,12 +143,12 @@ fn story(attempts: &[Run], shown: &Run, paper: &Paper) -> Result<()> {
         })
         .collect();
     let columns = [
-        ("ATTEMPT", true),
+        ("(ATTEMPT)", true),
         ("", false),
         ("RUN", false),
         ("PROVIDER", false),
         ("RESULT", false),
-        ("TOOK", true),
+        ("(TOOK)", true),
     ];
     paper.table(&columns, &rows)
 }

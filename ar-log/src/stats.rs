@@ -9,10 +9,14 @@ use crate::when;
 use anyhow::Result;
 use ar_core::state::State;
 use serde_json::{Value, json};
+use std::env;
 use std::path::Path;
+use std::sync::OnceLock;
 
 /// The widest bar of a chart, in columns.
 const BAR: i64 = 24;
+/// The column of the bars: half a bar would say something wrong, so it is left out as a whole.
+const BARS: Column = ("()", false);
 
 /// `ar log stats`.
 pub fn stats(state_file: &Path, selection: &Selection, by: &[By], paper: &Paper) -> Result<()> {
@@ -27,14 +31,21 @@ pub fn stats(state_file: &Path, selection: &Selection, by: &[By], paper: &Paper)
     columns.extend([
         ("RUNS", true),
         ("GOOD", true),
-        ("P50", true),
-        ("P95", true),
-        ("READ", true),
-        ("WRITTEN", true),
-        ("COST", true),
-        ("HOPS", true),
+        ("(P50)", true),
+        ("(P95)", true),
+        ("(READ)", true),
+        ("(WRITTEN)", true),
+        ("(COST)", true),
+        ("(HOPS)", true),
     ]);
-    let rows: Vec<Vec<Cell>> = sums.iter().map(|(key, sum)| stats_cells(by, key, sum)).collect();
+    let mut rows: Vec<Vec<Cell>> = sums.iter().map(|(key, sum)| stats_cells(by, key, sum)).collect();
+    if let [By::Day | By::Hour] = by {
+        columns.push(BARS);
+        let most = sums.values().map(|sum| sum.runs).max().unwrap_or(0);
+        for (row, sum) in rows.iter_mut().zip(sums.values()) {
+            row.push(bar(sum.runs, most).into());
+        }
+    }
     paper.table(&columns, &rows)
 }
 
@@ -148,11 +159,11 @@ pub fn usage(state_file: &Path, selection: &Selection, paper: &Paper) -> Result<
         ("DAY (UTC)", false),
         ("ACCOUNT", false),
         ("RUNS", true),
-        ("READ", true),
-        ("CACHED", true),
-        ("WRITTEN", true),
-        ("COST", true),
-        ("", false),
+        ("(READ)", true),
+        ("(CACHED)", true),
+        ("(WRITTEN)", true),
+        ("(COST)", true),
+        BARS,
     ];
     paper.table(&columns, &usage_rows(&sums, &by))
 }
@@ -191,19 +202,50 @@ fn usage_rows(sums: &Sums, by: &[By]) -> Vec<Vec<Cell>> {
 }
 
 /// A bar in eighths of a column; what is not nothing shows.
-pub fn bar(size: i64, most: i64) -> String {
+fn bar(size: i64, most: i64) -> String {
+    static BLOCKS: OnceLock<bool> = OnceLock::new();
+    let blocks = BLOCKS.get_or_init(|| {
+        let variables = ["LC_ALL", "LC_CTYPE", "LANG"].map(|name| env::var(name).unwrap_or_default());
+        knows_blocks(variables.iter().map(String::as_str))
+    });
+    draw(size, most, *blocks)
+}
+
+/// Whether the locale has block elements. One that nobody chose says nothing about the terminal.
+fn knows_blocks<'a>(variables: impl IntoIterator<Item = &'a str>) -> bool {
+    let locale = variables.into_iter().find(|value| !value.is_empty()).map(str::to_ascii_lowercase);
+    locale.is_none_or(|locale| locale.contains("utf-8") || locale.contains("utf8"))
+}
+
+fn draw(size: i64, most: i64, blocks: bool) -> String {
     const PARTS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
     if size <= 0 || most <= 0 {
         return String::new();
     }
     let eighths = i128::from(BAR) * 8 * i128::from(size) / i128::from(most);
     let eighths = usize::try_from(eighths.max(1)).unwrap_or(0);
+    if !blocks {
+        return "#".repeat(eighths.div_ceil(8));
+    }
     "█".repeat(eighths / 8) + PARTS.get(eighths % 8).copied().unwrap_or("")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_locale_without_block_elements_gets_none() {
+        for (variables, blocks) in [
+            (["", "", ""], true),
+            (["", "", "de_DE.UTF-8"], true),
+            (["C", "", "de_DE.UTF-8"], false),
+            (["", "C.utf8", "C"], true),
+            (["", "", "en_US.ISO-8859-1"], false),
+        ] {
+            assert_eq!(knows_blocks(variables), blocks, "{variables:?}");
+        }
+    }
 
     #[test]
     fn bars_are_as_long_as_they_should() {
@@ -215,7 +257,8 @@ mod tests {
             (3, 32, "██▎"),
             (5, 0, ""),
         ] {
-            assert_eq!(bar(size, most), text, "{size}/{most}");
+            assert_eq!(draw(size, most, true), text, "{size}/{most}");
         }
+        assert_eq!(draw(3, 32, false), "###");
     }
 }

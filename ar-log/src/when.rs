@@ -40,12 +40,17 @@ fn parse_in(text: &str, now: Stamp, zone: &TimeZone) -> Result<Stamp> {
 
 /// Words a time for people: the local date and time to the second.
 pub fn show(at: Stamp) -> String {
-    show_in(at, &TimeZone::system())
+    show_in(at, &TimeZone::system(), "%Y-%m-%d %H:%M:%S")
 }
 
-fn show_in(at: Stamp, zone: &TimeZone) -> String {
+/// Words a time for people with little room: month, day, hour and minute.
+pub fn show_short(at: Stamp) -> String {
+    show_in(at, &TimeZone::system(), "%m-%d %H:%M")
+}
+
+fn show_in(at: Stamp, zone: &TimeZone, form: &str) -> String {
     match Timestamp::from_millisecond(at.0) {
-        Ok(at) => at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string(),
+        Ok(at) => at.to_zoned(zone.clone()).strftime(form).to_string(),
         Err(_) => at.to_string(),
     }
 }
@@ -87,7 +92,7 @@ mod tests {
     #[test]
     fn times_are_shown_in_the_local_zone_and_days_in_utc() {
         let at = Stamp::parse("2026-11-20T23:30:00Z").unwrap();
-        assert_eq!(show_in(at, &TimeZone::fixed(offset(2))), "2026-11-21 01:30:00");
+        assert_eq!(show_in(at, &TimeZone::fixed(offset(2)), "%Y-%m-%d %H:%M:%S"), "2026-11-21 01:30:00");
         assert_eq!(show_day(at.0 / 86_400_000), "2026-11-20");
     }
 }
