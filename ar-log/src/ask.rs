@@ -35,7 +35,7 @@ pub fn ask(verb: &Verb, state: &Path) -> Result<ExitCode> {
         Verb::Report { select, output } => {
             report::report(state, &selection(select)?, Stamp::now()?, output.as_deref())
         }
-        Verb::Export { select } => transfer::export(state, &selection(select)?),
+        Verb::Export { select } => return transfer::export(state, &selection(select)?),
         Verb::Import { config } => transfer::import(state, &secrets(config.as_deref())?),
         Verb::Backup { file } => transfer::backup(state, file),
         Verb::Prune { older_than, keep, max_bytes, dry_run } => {

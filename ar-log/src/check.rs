@@ -4,9 +4,10 @@ use crate::content::FILES;
 use crate::payload;
 use crate::redact::Secrets;
 use anyhow::{Context, Result};
+use ar_core::exit::one_line;
 use ar_core::state::{State, host};
-use ar_core::{Stamp, paths};
-use rusqlite::{Connection, OptionalExtension, params};
+use ar_core::{Failure, Stamp, exit, paths};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 use rustix::fs::{FlockOperation, flock};
 use std::fs::{self, File, Permissions};
 use std::io::{BufRead, BufReader, Write, stdout};
@@ -42,7 +43,13 @@ impl Findings {
 pub fn check(state_file: &Path, repair: bool, now: Stamp) -> Result<bool> {
     let mut state = State::open(state_file)?;
     let mut findings = Findings { wrong: 0, repaired: 0 };
-    database(state.db(), &mut findings)?;
+    if !is_whole(state.db(), &mut findings)? {
+        let failure =
+            Failure::new(exit::NO, format!("the state database '{}' is damaged", state_file.display()));
+        let hint = "what can be read is saved by 'ar log export'; move it away, import that, and 'ar log check --repair' \
+                    finds the other runs by their files";
+        return Err(failure.hint(hint).into());
+    }
     state.write(|db| {
         index(db, repair, &mut findings)?;
         sums(db, repair, &mut findings)
@@ -61,13 +68,26 @@ pub fn check(state_file: &Path, repair: bool, now: Stamp) -> Result<bool> {
     Ok(wrong == repaired)
 }
 
-fn database(db: &Connection, findings: &mut Findings) -> Result<()> {
+/// Whether every page of the database can be read. Where not, nothing else that it says can be trusted.
+fn is_whole(db: &Connection, findings: &mut Findings) -> Result<bool> {
     let mut pragma = db.prepare("PRAGMA integrity_check")?;
-    let lines = pragma.query_map([], |row| row.get::<_, String>(0))?.collect::<rusqlite::Result<Vec<_>>>()?;
-    for line in lines.iter().filter(|line| *line != "ok") {
-        findings.tell(&format!("the database: {line}"), false)?;
+    let mut rows = pragma.query([])?;
+    loop {
+        match rows.next() {
+            Ok(None) => return Ok(findings.wrong == 0),
+            Ok(Some(row)) => {
+                let line: String = row.get(0)?;
+                if line != "ok" {
+                    findings.tell(&format!("the database: {}", one_line(&line)), false)?;
+                }
+            }
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt) => {
+                findings.tell("the database: pages cannot be read", false)?;
+                return Ok(false);
+            }
+            Err(error) => return Err(error.into()),
+        }
     }
-    Ok(())
 }
 
 /// The search index against the text that it is made of.

@@ -2,7 +2,7 @@
 
 use crate::cli::Format;
 use crate::list::{FIELDS, ink, outcome, to_json};
-use crate::paper::{Ink, Paper};
+use crate::paper::{CANNOT, Ink, Paper};
 use crate::row::{COLUMNS, Run};
 use crate::select::Selection;
 use crate::when;
@@ -53,8 +53,9 @@ pub fn search(state_file: &Path, words: &[String], selection: &Selection, paper:
             name(&run.model),
             name(&run.provider),
             paper.paint(&outcome(run), ink(run))
-        )?;
-        writeln!(out, "    {}", highlighted(&hit.snippet, paper))?;
+        )
+        .and_then(|()| writeln!(out, "    {}", highlighted(&hit.snippet, paper)))
+        .context(CANNOT)?;
     }
     Ok(())
 }

@@ -101,6 +101,17 @@ impl Selection {
         plain.chain(self.special.iter().cloned()).collect()
     }
 
+    /// The ids of the runs, oldest first. Where all are wanted, the index on the ids tells, whatever became of the rows.
+    pub fn ids(&self, db: &Connection) -> Result<Vec<String>> {
+        let (condition, values) = self.condition();
+        if !condition.is_empty() || self.number.is_some() {
+            return Ok(self.runs(db)?.into_iter().map(|run| run.id).collect());
+        }
+        let mut select = db.prepare("SELECT id FROM run ORDER BY id")?;
+        let ids = select.query_map(params_from_iter(values), |row| row.get(0))?;
+        ids.collect::<rusqlite::Result<_>>().context("cannot read the runs")
+    }
+
     /// The runs, oldest first; where a number is set, the last ones.
     pub fn runs(&self, db: &Connection) -> Result<Vec<Run>> {
         let (condition, values) = self.condition();

@@ -1,13 +1,15 @@
 //! Taking the history elsewhere: export, import, backup.
 
+use crate::NAME;
 use crate::content::Content;
+use crate::paper::CANNOT;
 use crate::redact::Secrets;
 use crate::row::Run;
-use crate::select::Selection;
+use crate::select::{Selection, find};
 use anyhow::{Context, Result, bail};
 use ar_core::record::is_id;
 use ar_core::state::State;
-use ar_core::{Failure, Record};
+use ar_core::{Failure, Record, exit};
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -15,6 +17,7 @@ use std::fs::{self, OpenOptions};
 use std::io::{BufRead, Write, stdin, stdout};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::process::ExitCode;
 
 /// How many runs are imported in one transaction, so that others get in between.
 const BATCH: usize = 500;
@@ -37,14 +40,31 @@ struct Said {
 }
 
 /// `ar log export`: the runs that are over, a line each, oldest first, with the text that can be searched.
-pub fn export(state_file: &Path, selection: &Selection) -> Result<()> {
+///
+/// A run that cannot be read is told and passed over: this is how a damaged database is saved.
+pub fn export(state_file: &Path, selection: &Selection) -> Result<ExitCode> {
     let state = State::open(state_file)?;
     let mut out = std::io::BufWriter::new(stdout().lock());
-    for run in selection.runs(state.db())?.iter().filter(|run| run.status != "picked") {
-        writeln!(out, "{}", exported(state.db(), run, state_file)?)
-            .context("cannot write to standard output")?;
+    let mut lost = 0_usize;
+    for id in selection.ids(state.db())? {
+        let line = find(&state, &id).and_then(|run| match run.status.as_str() {
+            "picked" => Ok(None),
+            _ => exported(state.db(), &run, state_file).map(Some),
+        });
+        match line {
+            Ok(Some(line)) => writeln!(out, "{line}").context(CANNOT)?,
+            Ok(None) => {}
+            Err(error) => {
+                lost += 1;
+                exit::warn(NAME, &Failure::of(&error.context(format!("cannot export run '{id}'"))));
+            }
+        }
     }
-    out.flush().context("cannot write to standard output")
+    out.flush().context(CANNOT)?;
+    if lost == 0 {
+        return Ok(ExitCode::SUCCESS);
+    }
+    Err(Failure::trouble(format!("runs that could not be read: {lost}")).into())
 }
 
 fn exported(db: &Connection, run: &Run, state_file: &Path) -> Result<String> {

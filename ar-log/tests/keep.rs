@@ -7,6 +7,7 @@ mod history;
 use ar_tests::{Home, Run, wait_until};
 use history::{NOW, Past, id};
 use std::fs;
+use std::io::{Seek, SeekFrom, Write};
 use std::os::unix::fs::PermissionsExt;
 
 const CONFIG: &str = ".config/agent-runner/config.toml";
@@ -321,6 +322,41 @@ fn check_finds_what_is_wrong_and_mends_what_can_be_mended() {
     log(&home, &["check"])
         .status(1)
         .stdout(format!("run {}: its files are gone\n4 runs, problems: 1\n", id(1)))
+        .check();
+}
+
+#[test]
+fn what_can_be_read_of_a_damaged_database_is_saved() {
+    let home = Home::new();
+    for n in 1..=40 {
+        Past::new(&home, n).prompt(&format!("number {n} {}", "x".repeat(90))).store(&home);
+    }
+    home.query("PRAGMA wal_checkpoint(TRUNCATE)");
+    // A page with rows of the table itself, which is not its root.
+    let page = "SELECT pageno FROM dbstat WHERE name = 'run' AND pagetype = 'leaf' LIMIT 1 OFFSET 1";
+    let page: u64 = home.query(page)[0].parse().unwrap();
+    let mut file = fs::OpenOptions::new().write(true).open(home.state()).unwrap();
+    file.seek(SeekFrom::Start((page - 1) * 4096)).unwrap();
+    file.write_all(&[0x5a; 4096]).unwrap();
+    log(&home, &["list", "-n", "40"])
+        .status(2)
+        .stderr(
+            "ar-log: cannot use the state database '[HOME]/[..]/state.db': it is damaged or not a database\n\
+             hint: move it away and a new one is made; nothing was changed\n",
+        )
+        .check();
+    log(&home, &["check"])
+        .status(1)
+        .any_stdout()
+        .stderr("ar-log: the state database '[HOME]/[..]/state.db' is damaged\nhint: what can be read is saved by [..]\n")
+        .check();
+    let saved = log(&home, &["export"]).status(2).any_stdout().any_stderr().check();
+    let lost = String::from_utf8(saved.stderr).unwrap().lines().count() - 1;
+    assert!(lost > 0 && lost < 20, "{lost}");
+    let other = Home::new();
+    log(&other, &["import"])
+        .stdin(saved.stdout)
+        .stdout(format!("imported {} runs, 0 were known\n", 40 - lost))
         .check();
 }
 

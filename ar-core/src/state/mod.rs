@@ -144,7 +144,7 @@ fn wait_a_little(tries: i32) -> bool {
 }
 
 /// Words an error of SQLite for people, with the way out. Other errors stay as they are.
-fn explain(path: &Path, error: anyhow::Error) -> anyhow::Error {
+pub fn explain(path: &Path, error: anyhow::Error) -> anyhow::Error {
     let Some(cause) = error.chain().find_map(|cause| cause.downcast_ref::<rusqlite::Error>()) else {
         return error;
     };
