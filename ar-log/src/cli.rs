@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 /// Store the record on standard input, or show what was stored
 #[derive(Debug, Parser)]
-#[command(name = "ar-log", version, args_conflicts_with_subcommands = true)]
+#[command(name = "ar-log", version)]
 pub struct Cli {
     /// What to show
     #[command(subcommand)]
@@ -29,7 +29,7 @@ pub struct Cli {
 }
 
 /// The end of the pipeline.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, PartialEq, Eq, Args)]
 pub struct Store {
     /// Print the answer if it is good, else what the child said on standard error
     #[arg(long)]
@@ -49,7 +49,7 @@ pub struct Store {
 }
 
 /// Which runs. Every condition must hold.
-#[derive(Debug, Clone, Default, Args)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
 pub struct Select {
     /// Runs of this model
     #[arg(short, long, value_name = "MODEL")]
@@ -93,7 +93,7 @@ pub struct Select {
 }
 
 /// How to print.
-#[derive(Debug, Clone, Default, Args)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
 pub struct Print {
     /// Print JSON, one object a line
     #[arg(long, conflicts_with = "format")]
@@ -103,8 +103,8 @@ pub struct Print {
     #[arg(short = 'o', long, value_name = "FORMAT")]
     pub format: Option<Format>,
 
-    /// Print these fields of the JSON object, in this order, separated by tabs
-    #[arg(long, value_name = "NAMES", value_delimiter = ',', conflicts_with = "json")]
+    /// Print these fields of the JSON object alone, in this order; separated by tabs unless the format is json
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub cols: Vec<String>,
 
     /// Colour the output

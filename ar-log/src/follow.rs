@@ -9,6 +9,7 @@ use crate::select::{Selection, find};
 use anyhow::{Context, Result};
 use ar_core::state::State;
 use ar_core::{Stamp, paths};
+use rustix::event::{PollFd, PollFlags, Timespec};
 use std::collections::HashMap;
 use std::io::{self, Write, stdout};
 use std::path::Path;
@@ -36,8 +37,19 @@ pub fn follow(state_file: &Path, mut selection: Selection, paper: &Paper) -> Res
                 print(&run, state_file, paper)?;
             }
         }
+        if reader_is_gone() {
+            return Ok(());
+        }
         sleep(PAUSE);
     }
+}
+
+/// Whether nobody reads what we print any more: 'follow | head -1' ends with head, not with the run after it.
+fn reader_is_gone() -> bool {
+    let out = stdout();
+    let mut poll = [PollFd::new(&out, PollFlags::empty())];
+    let now = Timespec::default();
+    rustix::event::poll(&mut poll, Some(&now)).is_ok() && poll[0].revents().contains(PollFlags::ERR)
 }
 
 /// What was printed of whom.
@@ -117,7 +129,7 @@ pub fn output(state_file: &Path, which: &str) -> Result<()> {
                 format!("cannot copy '{}' to standard output", dir.join("stdout").display())
             })?;
         }
-        if over {
+        if over || reader_is_gone() {
             return Ok(());
         }
         sleep(PAUSE);

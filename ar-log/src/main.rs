@@ -31,10 +31,12 @@ mod when;
 mod why;
 
 use anyhow::Result;
-use ar_core::{exit, paths};
+use ar_core::state::explain;
+use ar_core::{Failure, exit, paths};
 use clap::Parser;
-use cli::Cli;
+use cli::{Cli, Print, Select, Store};
 use std::io::{IsTerminal, stdin};
+use std::path::Path;
 use std::process::ExitCode;
 
 const NAME: &str = "ar-log";
@@ -46,7 +48,17 @@ fn main() -> ExitCode {
 
 fn run(cli: &Cli) -> Result<ExitCode> {
     let state = &paths::state_file(cli.state.as_deref())?;
+    choose(cli, state).map_err(|error| explain(state, error))
+}
+
+fn choose(cli: &Cli, state: &Path) -> Result<ExitCode> {
+    let is_plain =
+        cli.store == Store::default() && cli.select == Select::default() && cli.print == Print::default();
     match &cli.verb {
+        Some(_) if !is_plain => {
+            let failure = Failure::trouble("the command line is wrong: there are options before the verb");
+            Err(failure.hint("only --state may stand there; put the others behind it").into())
+        }
         Some(verb) => ask::ask(verb, state),
         // The dispatcher calls us 'ar log': a person asks, whatever standard input is.
         None if !cli.store.cat
