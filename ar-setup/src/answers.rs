@@ -13,6 +13,7 @@ use ar_core::{Failure, paths};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::time::Instant;
 
@@ -28,6 +29,10 @@ pub struct Answers {
     pub tiers: BTreeMap<String, u32>,
     /// The limit on wall time of a run.
     pub timeout: Option<String>,
+    /// How many runs of each agent and account may go at once; any number where it is not named.
+    pub max_parallel: BTreeMap<String, NonZeroU32>,
+    /// The model that is asked why a run failed when no rule knows.
+    pub diagnostics_model: Option<String>,
     /// The model of a call that names none.
     pub default: Option<String>,
     /// Whether files that exist are written anew.
@@ -72,7 +77,23 @@ impl Answers {
         for account in &self.accounts {
             places.push(account.place(named(&account.agent, found)?)?);
         }
+        self.refuse_strangers(&places)?;
         Ok(places)
+    }
+
+    /// Refuses a tier or a limit for somebody who is not among those chosen.
+    fn refuse_strangers(&self, places: &[Place]) -> anyhow::Result<()> {
+        let names = || places.iter().map(|place| place.name.as_str());
+        let keys = self.tiers.keys().map(|name| ("tiers", name));
+        let mut keys = keys.chain(self.max_parallel.keys().map(|name| ("max_parallel", name)));
+        match keys.find(|(_, name)| names().all(|known| known != name.as_str())) {
+            None => Ok(()),
+            Some((key, name)) => {
+                let failure =
+                    Failure::trouble(format!("'{key}' names '{name}', which is no agent or account chosen"));
+                Err(with_nearest(failure, name, names()).into())
+            }
+        }
     }
 }
 
@@ -136,12 +157,34 @@ pub fn asked(found: &[Place], out: &mut impl Write) -> anyhow::Result<Answers> {
         |text: &str| parse_duration(text).map(drop).map_err(|_| "say it like 90s, 30m or 2h".to_owned());
     let timeout = ask::text("End a run after", "1h", valid)?;
     answers.timeout = Some(timeout).filter(|timeout| timeout != "1h");
+    answers.max_parallel = limits(&answers.places(found)?)?;
     let mut models = vec!["any".to_owned()];
     let mut known: Vec<String> = chosen.iter().map(|place| place.known.to_owned()).collect();
     known.dedup();
     models.extend(known);
-    answers.default = Some(ask::choice("Which model serves a call that names none?", models)?);
+    answers.default = Some(ask::choice("Which model serves a call that names none?", models.clone())?);
+    let none = "none: such a run counts as failed";
+    models.insert(0, none.to_owned());
+    let asked = ask::choice("Which model is asked why a run failed when no rule knows?", models)?;
+    answers.diagnostics_model = Some(asked).filter(|asked| asked != none);
     Ok(answers)
+}
+
+/// How many runs may go at once.
+fn limits(places: &[Place]) -> anyhow::Result<BTreeMap<String, NonZeroU32>> {
+    let mut limits = BTreeMap::new();
+    if !ask::confirm("Limit how many runs go at once?", false)? {
+        return Ok(limits);
+    }
+    for place in places {
+        let valid = |text: &str| match text.parse::<u32>() {
+            Ok(_) => Ok(()),
+            Err(_) => Err("a whole number, 0 for no limit".to_owned()),
+        };
+        let most = ask::text(&format!("  Of {}, at most (0: no limit)", place.name), "2", valid)?;
+        limits.extend(most.parse().ok().map(|most| (place.name.clone(), most)));
+    }
+    Ok(limits)
 }
 
 fn which_agents(agents: &[Agent]) -> anyhow::Result<Vec<String>> {

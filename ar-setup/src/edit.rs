@@ -190,7 +190,7 @@ fn place<'a>(dir: &Path, key: &'a str) -> anyhow::Result<Place<'a>> {
 }
 
 /// The change that sets one key at the top of a file.
-pub fn set_in(file: PathBuf, keys: &[&str], to: Item) -> anyhow::Result<Change> {
+fn set_in(file: PathBuf, keys: &[&str], to: Item) -> anyhow::Result<Change> {
     Place { file, provider: None, keys: keys.to_vec() }.change(Some(to))
 }
 

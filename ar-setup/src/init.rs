@@ -4,12 +4,14 @@ use crate::answers::{self, Answers};
 use crate::change::{self, Change};
 use crate::known::KNOWN;
 use crate::places::{self, Place};
-use crate::{ask, edit, pool};
+use crate::{ask, document, pool};
+use anyhow::Context;
 use ar_core::Failure;
 use ar_core::config::{Config, model_names};
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use toml_edit::{DocumentMut, Item, Table, value};
 
 /// The name of the model that holds every agent found.
 pub const POOL: &str = "any";
@@ -59,18 +61,44 @@ pub fn plan(dir: &Path, answers: &Answers, found: &[Place]) -> anyhow::Result<Ve
     }
     let all: Vec<&Place> = places.iter().collect();
     changes.push(Change::new(models.join(format!("{POOL}.toml")), pool::any(&all, answers)?)?);
-    let config = dir.join("config.toml");
-    let default = answers.default.as_deref().unwrap_or(POOL);
-    let fresh = Change::new(config.clone(), format!("{CONFIG}model = \"{default}\"\n"))?;
-    changes.push(match fresh.before {
-        None => fresh,
-        // Of a config.toml that is there one key changes, and that only where somebody chose it.
-        Some(before) if answers.default.is_none() => {
-            Change { file: config, after: before.clone(), before: Some(before) }
-        }
-        Some(_) => edit::set_in(config, &["model"], toml_edit::value(default))?,
-    });
+    changes.push(settings(dir.join("config.toml"), answers)?);
     Ok(changes)
+}
+
+/// config.toml as the answers want it. Of one that is there only those keys change that somebody chose.
+fn settings(file: PathBuf, answers: &Answers) -> anyhow::Result<Change> {
+    let default = answers.default.as_deref().unwrap_or(POOL);
+    let fresh = Change::new(file, format!("{CONFIG}model = {}\n", value(default).to_string().trim()))?;
+    let text = fresh.before.as_deref().unwrap_or(&fresh.after).to_owned();
+    let chosen =
+        answers.default.is_some() || answers.diagnostics_model.is_some() || !answers.max_parallel.is_empty();
+    if !chosen {
+        return Ok(Change { after: text, ..fresh });
+    }
+    let cannot = || format!("cannot read '{}'", fresh.file.display());
+    let mut document: DocumentMut = text.parse().with_context(cannot)?;
+    let root = document.as_table_mut();
+    for (key, model) in [("model", &answers.default), ("diagnostics_model", &answers.diagnostics_model)] {
+        if let Some(model) = model {
+            document::put(root, key, value(model));
+        }
+    }
+    for (name, runs) in &answers.max_parallel {
+        let implicit = || {
+            let mut table = Table::new();
+            table.set_implicit(true);
+            Item::Table(table)
+        };
+        let accounts =
+            root.entry("accounts").or_insert_with(implicit).as_table_like_mut().with_context(cannot)?;
+        let account = accounts.entry(name).or_insert_with(|| Item::Table(Table::new()));
+        document::put(
+            account.as_table_like_mut().with_context(cannot)?,
+            "max_parallel",
+            value(i64::from(runs.get())),
+        );
+    }
+    Ok(Change { after: document::text(&document, &text), ..fresh })
 }
 
 /// Which changes to make where nobody is asked: new files, and others where the answers want that.
@@ -108,15 +136,18 @@ fn agreed(changes: &[Change], out: &mut impl Write) -> anyhow::Result<Vec<bool>>
 /// Refuses a config.toml that names a model which would not exist, before anything is written.
 fn refuse_dangling_default(dir: &Path, changes: &[Change], wanted: &[bool]) -> anyhow::Result<()> {
     let (Some(config), Some(true)) = (changes.last(), wanted.last()) else { return Ok(()) };
-    let Some(model) = Config::parse(&config.file, &config.after)?.model else { return Ok(()) };
-    let file = dir.join("models").join(format!("{model}.toml"));
-    let written = changes.iter().zip(wanted).any(|(change, wanted)| *wanted && change.file == file);
-    if written || file.symlink_metadata().is_ok() {
-        return Ok(());
+    let wants = Config::parse(&config.file, &config.after)?;
+    for model in [wants.model, wants.diagnostics_model].into_iter().flatten() {
+        let file = dir.join("models").join(format!("{model}.toml"));
+        let written = changes.iter().zip(wanted).any(|(change, wanted)| *wanted && change.file == file);
+        if written || file.symlink_metadata().is_ok() {
+            continue;
+        }
+        let message =
+            format!("config.toml would name the model '{model}', which would not exist; nothing was written");
+        return Err(Failure::trouble(message).hint("write both or neither").into());
     }
-    let message =
-        format!("config.toml would name the model '{model}', which would not exist; nothing was written");
-    Err(Failure::trouble(message).hint("write both or neither").into())
+    Ok(())
 }
 
 fn name(change: &Change) -> String {

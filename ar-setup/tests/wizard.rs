@@ -47,7 +47,16 @@ fn a_person_chooses_agents_accounts_order_and_default() {
     terminal.answer("Number 2", &["Down", "Enter"]);
     terminal.answer("End a run after", &["soon", "Enter"]);
     terminal.answer("say it like 90s, 30m or 2h", &["BSpace", "BSpace", "BSpace", "BSpace", "20m", "Enter"]);
+    terminal.answer("Limit how many runs go at once?", &["y", "Enter"]);
+    terminal.answer("Of claude, at most", &["BSpace", "few", "Enter"]);
+    terminal.answer("a whole number, 0 for no limit", &["BSpace", "BSpace", "BSpace", "3", "Enter"]);
+    terminal.answer("Of codex, at most", &["BSpace", "0", "Enter"]);
+    terminal.answer("Of work, at most", &["Enter"]);
     terminal.answer("Which model serves a call that names none?", &["Down", "Enter"]);
+    terminal.answer(
+        "Which model is asked why a run failed when no rule knows?",
+        &["Down", "Down", "Down", "Enter"],
+    );
     for file in ["claude.toml", "codex.toml", "any.toml", "config.toml"] {
         assert!(!home.path(CONFIG).join("models").exists(), "something is written before all is agreed");
         terminal.answer(&format!("Write {file}?"), &["Enter"]);
@@ -55,11 +64,22 @@ fn a_person_chooses_agents_accounts_order_and_default() {
     terminal.wait_for("next: ar run \"hello\" status=0");
 
     let dir = home.path(CONFIG);
-    assert_eq!(Config::load(&dir).unwrap().model.as_deref(), Some("claude"));
+    let config = Config::load(&dir).unwrap();
+    assert_eq!(
+        (config.model.as_deref(), config.diagnostics_model.as_deref()),
+        (Some("claude"), Some("codex"))
+    );
+    assert_eq!(limits(&config), [("claude", 3), ("work", 2)]);
     let any = Model::load(&dir, "any").unwrap();
     let found: Vec<(&str, u32)> = any.providers.iter().map(|p| (p.name.as_str(), p.tier)).collect();
     assert_eq!(found, [("claude", 1), ("codex", 3), ("work", 2)]);
     assert_eq!(any.providers[0].timeout, Some(std::time::Duration::from_mins(20)));
+}
+
+fn limits(config: &Config) -> Vec<(&str, u32)> {
+    let limits =
+        config.accounts.iter().map(|(name, account)| (name.as_str(), account.max_parallel.unwrap().get()));
+    limits.collect()
 }
 
 #[test]
@@ -84,7 +104,8 @@ fn answers_from_a_file_need_no_terminal_and_are_idempotent() {
     let home = user();
     let answers = home.write(
         "answers.toml",
-        "agents = [\"claude\", \"codex\"]\ntimeout = \"30m\"\ndefault = \"claude\"\n[tiers]\ncodex = 2\n\
+        "agents = [\"claude\", \"codex\"]\ntimeout = \"30m\"\ndefault = \"claude\"\n\
+         diagnostics_model = \"any\"\nmax_parallel = { work = 1 }\n[tiers]\ncodex = 2\n\
          [[accounts]]\nagent = \"claude\"\nname = \"work\"\ndirectory = \"~/.claude-work\"\n",
     );
     let args = ["init", "--answers", answers.to_str().unwrap()];
@@ -98,7 +119,9 @@ fn answers_from_a_file_need_no_terminal_and_are_idempotent() {
     setup(&home, &args).stdout(format!("{found}{kept}next: ar run \"hello\"\n")).check();
 
     let dir = home.path(CONFIG);
-    assert_eq!(Config::load(&dir).unwrap().model.as_deref(), Some("claude"));
+    let config = Config::load(&dir).unwrap();
+    assert_eq!((config.model.as_deref(), config.diagnostics_model.as_deref()), (Some("claude"), Some("any")));
+    assert_eq!(limits(&config), [("work", 1)]);
     let any = Model::load(&dir, "any").unwrap();
     let found: Vec<(&str, u32, &str)> =
         any.providers.iter().map(|p| (p.name.as_str(), p.tier, p.command.as_str())).collect();
@@ -126,6 +149,14 @@ fn answers_that_do_not_fit_are_refused_before_anything_is_written() {
         (
             "agents = [\"cluade\"]\n",
             "there is no agent 'cluade' on this machine\nhint: did you mean 'claude'?",
+        ),
+        (
+            "agents = [\"claude\"]\nmax_parallel = { cluade = 1 }\n",
+            "'max_parallel' names 'cluade', which is no agent or account chosen\nhint: did you mean 'claude'?",
+        ),
+        (
+            "agents = [\"claude\"]\ndiagnostics_model = \"codex\"\n",
+            "config.toml would name the model 'codex', which would not exist; nothing was written\nhint: write both or neither",
         ),
         ("\nagent = []\n", "[HOME]/answers.toml:2: unknown field 'agent', expected one of [..]"),
         (
