@@ -19,10 +19,11 @@ pub enum Case {
     Hang,
     Cut,
     Killed,
+    Setup,
 }
 
 /// All of them; a session is resumed that the first one began.
-pub const CASES: [Case; 12] = [
+pub const CASES: [Case; 13] = [
     Case::Success,
     Case::Resume,
     Case::Lost,
@@ -35,6 +36,7 @@ pub const CASES: [Case; 12] = [
     Case::Hang,
     Case::Cut,
     Case::Killed,
+    Case::Setup,
 ];
 
 /// What became of a case.
@@ -71,6 +73,7 @@ impl Case {
             Self::Hang => "hang",
             Self::Cut => "cut stream",
             Self::Killed => "killed",
+            Self::Setup => "drives setup",
         }
     }
 
@@ -85,6 +88,7 @@ impl Case {
             Self::ServerError => Plan::ServerError,
             Self::Hang | Self::Killed => Plan::Hang,
             Self::Cut => Plan::Cut,
+            Self::Setup => Plan::Setup,
             Self::Refused => return None,
         })
     }
@@ -105,6 +109,8 @@ impl Case {
                 };
             }
             Self::Killed => return Cell { said, wrong: unless(end == "signal", "a signal") },
+            // It is judged where it is run.
+            Self::Setup => return Cell { said, wrong: None },
             Self::InvalidKey => "auth_expired",
             Self::RateLimit | Self::Overloaded | Self::ServerError => "rate_limit",
             Self::Quota => "quota_exhausted",

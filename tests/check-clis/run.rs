@@ -72,6 +72,12 @@ impl Bench {
         if needs_session && (!self.agent.has_sessions || self.session.is_none()) {
             return Cell { said: "–".to_owned(), wrong: None };
         }
+        if case == Case::Setup {
+            return self.setup().unwrap_or_else(|error| Cell {
+                said: "trouble".to_owned(),
+                wrong: Some(format!("{error:#}")),
+            });
+        }
         match self.run(case) {
             Err(error) => Cell { said: "trouble".to_owned(), wrong: Some(format!("{error:#}")) },
             Ok(left) => {
@@ -111,6 +117,30 @@ impl Bench {
         let answer = answer.and_then(Result::ok).unwrap_or_default();
         self.keep(case, &record)?;
         Ok(Left { record, answer: String::from_utf8_lossy(&answer).into_owned() })
+    }
+
+    /// Lets the agent drive 'ar setup ai', with nobody at the terminal.
+    fn setup(&self) -> anyhow::Result<Cell> {
+        self.configure(Case::Setup)?;
+        let config = self.home.join(".config/agent-runner");
+        let mut command = self.command(&self.tools.join("ar-setup"));
+        let output =
+            command.args(["ai", "-m", self.agent.name, "set up everything"]).stdin(Stdio::null()).output()?;
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        let notes = fs::read_to_string(config.join("setup-notes.md")).unwrap_or_default();
+        let wanted = [
+            "model: Hello from the mock.",
+            "runs: llm --version",
+            "refused: the model wants to write ../../.bashrc",
+            "model: Type: ar run \"hello\"",
+        ];
+        let lacks = wanted.into_iter().find(|wanted| !said.contains(wanted));
+        let wrong = match lacks {
+            _ if !output.status.success() => Some(String::from_utf8_lossy(&output.stderr).replace('\n', " ")),
+            Some(lacks) => Some(format!("it does not say '{lacks}'")),
+            None => (notes != "- the mock was here\n").then(|| format!("the notes are {notes:?}")),
+        };
+        Ok(Cell { said: if wrong.is_none() { "done" } else { "trouble" }.to_owned(), wrong })
     }
 
     /// Kills the agent, and not ar-exec, once it waits for its provider.

@@ -1,18 +1,18 @@
 //! `POST /v1/messages`.
 
 use super::http::Reply;
-use super::{ANSWER, Event, Plan, TOKENS, pieces};
+use super::{Event, Plan, TOKENS, pieces};
 use serde_json::{Value, json};
 
-pub fn message(model: &str) -> Value {
+pub fn message(model: &str, text: &str) -> Value {
     json!({
         "id": "msg_mock", "type": "message", "role": "assistant", "model": model,
-        "content": [{"type": "text", "text": ANSWER}], "stop_reason": "end_turn", "stop_sequence": null,
+        "content": [{"type": "text", "text": text}], "stop_reason": "end_turn", "stop_sequence": null,
         "usage": usage(TOKENS.output),
     })
 }
 
-pub fn events(model: &str) -> Vec<Event> {
+pub fn events(model: &str, text: &str) -> Vec<Event> {
     let start = json!({
         "id": "msg_mock", "type": "message", "role": "assistant", "model": model, "content": [],
         "stop_reason": null, "stop_sequence": null, "usage": usage(1),
@@ -21,7 +21,7 @@ pub fn events(model: &str) -> Vec<Event> {
         event("message_start", json!({"message": start})),
         event("content_block_start", json!({"index": 0, "content_block": {"type": "text", "text": ""}})),
     ];
-    events.extend(pieces().map(|piece| {
+    events.extend(pieces(text).map(|piece| {
         event("content_block_delta", json!({"index": 0, "delta": {"type": "text_delta", "text": piece}}))
     }));
     let end =
@@ -40,7 +40,7 @@ pub fn error(plan: Plan, resets_at: u64) -> Option<Reply> {
         )
     };
     Some(match plan {
-        Plan::Ok | Plan::Hang | Plan::Cut => return None,
+        Plan::Ok | Plan::Hang | Plan::Cut | Plan::Setup => return None,
         Plan::InvalidKey => refusal(401, "authentication_error", "invalid x-api-key"),
         Plan::RateLimit => refusal(
             429,

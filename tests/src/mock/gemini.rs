@@ -16,8 +16,8 @@ pub fn response(text: &str) -> Value {
     })
 }
 
-pub fn events() -> Vec<Event> {
-    let mut events: Vec<Event> = pieces().map(|piece| (None, response(piece))).collect();
+pub fn events(text: &str) -> Vec<Event> {
+    let mut events: Vec<Event> = pieces(text).map(|piece| (None, response(piece))).collect();
     let last = events.len().saturating_sub(1);
     for (_, content) in events.iter_mut().take(last) {
         content["candidates"][0]["finishReason"] = Value::Null;
@@ -34,7 +34,7 @@ pub fn error(plan: Plan) -> Option<Reply> {
     };
     let reason = |reason| json!([{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": reason, "domain": "googleapis.com"}]);
     Some(match plan {
-        Plan::Ok | Plan::Hang | Plan::Cut => return None,
+        Plan::Ok | Plan::Hang | Plan::Cut | Plan::Setup => return None,
         Plan::InvalidKey => refusal(
             400,
             "INVALID_ARGUMENT",

@@ -54,6 +54,11 @@ impl Request {
         (Plan::named(first).unwrap_or(Plan::Ok), rest)
     }
 
+    /// The body as it came.
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+
     /// Whether the answer is to come in events.
     pub fn wants_stream(&self) -> bool {
         // A body that is compressed cannot be asked.

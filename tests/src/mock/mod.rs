@@ -22,6 +22,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// What the model says.
 pub const ANSWER: &str = "Hello from the mock, ünïcode and \"quotes\" included.";
+/// What a model that drives 'ar setup ai' says, turn by turn: once as it should, once as models like to.
+pub const SETUP: [&str; 3] = [
+    r#"{"actions": [{"action": "say", "text": "Hello from the mock."}, {"action": "run", "argv": ["llm", "--version"]}]}"#,
+    "Sure! Here is the next step:\n\n```json\n{\"actions\": [\n  {\"action\": \"write\", \"path\": \"../../.bashrc\", \"content\": \"x\"},\n  \
+     {\"action\": \"remember\", \"text\": \"the mock was here\"}\n]}\n```\n",
+    r#"{"actions": [{"action": "done", "text": "Type: ar run \"hello\""}]}"#,
+];
 /// Tokens of every answer: read without those from the cache, read from the cache, written, and of these reasoning.
 pub const TOKENS: Tokens = Tokens { input: 1000, cached: 200, output: 30, reasoning: 10 };
 
@@ -109,21 +116,21 @@ impl Dialect {
         }
     }
 
-    fn whole(self, model: &str) -> Value {
+    fn whole(self, model: &str, text: &str) -> Value {
         match self {
-            Self::Anthropic => anthropic::message(model),
-            Self::Responses => openai::response(model),
-            Self::Chat => openai::completion(model),
-            Self::Gemini => gemini::response(ANSWER),
+            Self::Anthropic => anthropic::message(model, text),
+            Self::Responses => openai::response(model, text),
+            Self::Chat => openai::completion(model, text),
+            Self::Gemini => gemini::response(text),
         }
     }
 
-    fn events(self, model: &str) -> Vec<Event> {
+    fn events(self, model: &str, text: &str) -> Vec<Event> {
         match self {
-            Self::Anthropic => anthropic::events(model),
-            Self::Responses => openai::response_events(model),
-            Self::Chat => openai::completion_events(model),
-            Self::Gemini => gemini::events(),
+            Self::Anthropic => anthropic::events(model, text),
+            Self::Responses => openai::response_events(model, text),
+            Self::Chat => openai::completion_events(model, text),
+            Self::Gemini => gemini::events(text),
         }
     }
 
@@ -144,13 +151,14 @@ fn serve(mut stream: TcpStream, resets_at: u64, requests: &AtomicU64) -> io::Res
     if let Some(error) = dialect.error(plan, resets_at) {
         return error.write(&mut stream);
     }
+    let text = if plan == Plan::Setup { turn(request.body()) } else { ANSWER };
     match plan {
         Plan::Hang => {
             thread::sleep(HANG);
             Ok(())
         }
         _ if request.wants_stream() => {
-            let mut events = dialect.events(&request.model());
+            let mut events = dialect.events(&request.model(), text);
             let is_cut = plan == Plan::Cut;
             if is_cut {
                 events.truncate(events.len() / 2);
@@ -158,7 +166,7 @@ fn serve(mut stream: TcpStream, resets_at: u64, requests: &AtomicU64) -> io::Res
             http::write_events(&mut stream, &events, dialect == Dialect::Chat, is_cut)
         }
         _ => {
-            let reply = Reply::new(200, dialect.whole(&request.model()));
+            let reply = Reply::new(200, dialect.whole(&request.model(), text));
             if plan == Plan::Cut { reply.cut().write(&mut stream) } else { reply.write(&mut stream) }
         }
     }
@@ -176,9 +184,21 @@ fn beside(path: &str) -> Reply {
     }
 }
 
-/// The answer in pieces, as a stream has it.
-fn pieces() -> impl Iterator<Item = &'static str> {
-    ANSWER.split_inclusive(' ')
+/// What a model says at the turn of 'ar setup ai' that stands in the request, or at none.
+fn turn(body: &[u8]) -> &'static str {
+    const MARK: &[u8] = b"This is turn ";
+    let at = body.windows(MARK.len()).rposition(|window| window == MARK);
+    let digits = at.and_then(|at| body.get(at + MARK.len()..)).unwrap_or_default();
+    let number = digits
+        .iter()
+        .take_while(|byte| byte.is_ascii_digit())
+        .fold(0, |number, byte| number * 10 + usize::from(byte - b'0'));
+    number.checked_sub(1).and_then(|turn| SETUP.get(turn).copied()).unwrap_or(ANSWER)
+}
+
+/// An answer in pieces, as a stream has it.
+fn pieces(text: &str) -> impl Iterator<Item = &str> {
+    text.split_inclusive(' ')
 }
 
 #[cfg(test)]

@@ -1,15 +1,15 @@
 //! `POST /v1/responses` and `POST /v1/chat/completions`.
 
 use super::http::Reply;
-use super::{ANSWER, Event, Plan, TOKENS, pieces};
+use super::{Event, Plan, TOKENS, pieces};
 use serde_json::{Value, json};
 
 const ITEM: &str = "msg_mock";
 
-pub fn response(model: &str) -> Value {
+pub fn response(model: &str, text: &str) -> Value {
     json!({
         "id": "resp_mock", "object": "response", "created_at": 1, "status": "completed", "error": null, "model": model,
-        "output": [item(ANSWER)],
+        "output": [item(text)],
         "usage": {
             "input_tokens": TOKENS.input + TOKENS.cached, "input_tokens_details": {"cached_tokens": TOKENS.cached},
             "output_tokens": TOKENS.output, "output_tokens_details": {"reasoning_tokens": TOKENS.reasoning},
@@ -18,7 +18,7 @@ pub fn response(model: &str) -> Value {
     })
 }
 
-pub fn response_events(model: &str) -> Vec<Event> {
+pub fn response_events(model: &str, text: &str) -> Vec<Event> {
     let place = json!({"item_id": ITEM, "output_index": 0, "content_index": 0});
     let started = json!({"id": "resp_mock", "object": "response", "status": "in_progress", "model": model, "output": []});
     let mut events = vec![
@@ -27,24 +27,24 @@ pub fn response_events(model: &str) -> Vec<Event> {
         event("response.content_part.added", with(&place, "part", part(""))),
     ];
     events.extend(
-        pieces().map(|piece| event("response.output_text.delta", with(&place, "delta", piece.into()))),
+        pieces(text).map(|piece| event("response.output_text.delta", with(&place, "delta", piece.into()))),
     );
-    events.push(event("response.output_text.done", with(&place, "text", ANSWER.into())));
-    events.push(event("response.content_part.done", with(&place, "part", part(ANSWER))));
-    events.push(event("response.output_item.done", json!({"output_index": 0, "item": item(ANSWER)})));
-    events.push(event("response.completed", json!({"response": response(model)})));
+    events.push(event("response.output_text.done", with(&place, "text", text.into())));
+    events.push(event("response.content_part.done", with(&place, "part", part(text))));
+    events.push(event("response.output_item.done", json!({"output_index": 0, "item": item(text)})));
+    events.push(event("response.completed", json!({"response": response(model, text)})));
     events
 }
 
-pub fn completion(model: &str) -> Value {
-    let message = json!({"role": "assistant", "content": ANSWER, "refusal": null});
+pub fn completion(model: &str, text: &str) -> Value {
+    let message = json!({"role": "assistant", "content": text, "refusal": null});
     json!({
         "id": "chatcmpl-mock", "object": "chat.completion", "created": 1, "model": model,
         "choices": [{"index": 0, "message": message, "finish_reason": "stop"}], "usage": completion_usage(),
     })
 }
 
-pub fn completion_events(model: &str) -> Vec<Event> {
+pub fn completion_events(model: &str, text: &str) -> Vec<Event> {
     let chunk = |choices: Value, usage: Value| -> Event {
         let content = json!({
             "id": "chatcmpl-mock", "object": "chat.completion.chunk", "created": 1, "model": model, "choices": choices,
@@ -55,7 +55,7 @@ pub fn completion_events(model: &str) -> Vec<Event> {
     let choice =
         |delta: Value, finish: Option<&str>| json!([{"index": 0, "delta": delta, "finish_reason": finish}]);
     let mut events = vec![chunk(choice(json!({"role": "assistant", "content": ""}), None), Value::Null)];
-    events.extend(pieces().map(|piece| chunk(choice(json!({"content": piece}), None), Value::Null)));
+    events.extend(pieces(text).map(|piece| chunk(choice(json!({"content": piece}), None), Value::Null)));
     events.push(chunk(choice(json!({}), Some("stop")), Value::Null));
     events.push(chunk(json!([]), completion_usage()));
     events
@@ -66,7 +66,7 @@ pub fn error(plan: Plan, resets_at: u64) -> Option<Reply> {
         Reply::new(status, json!({"error": {"message": message, "type": kind, "param": null, "code": code}}))
     };
     Some(match plan {
-        Plan::Ok | Plan::Hang | Plan::Cut => return None,
+        Plan::Ok | Plan::Hang | Plan::Cut | Plan::Setup => return None,
         Plan::InvalidKey => refusal(
             401,
             "invalid_request_error",

@@ -19,11 +19,13 @@ pub enum Plan {
     Hang,
     /// The answer breaks off.
     Cut,
+    /// It is answered as a model that drives 'ar setup ai' would: [`super::SETUP`] has the answer to each turn.
+    Setup,
 }
 
 impl Plan {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Ok,
         Self::InvalidKey,
         Self::RateLimit,
@@ -32,6 +34,7 @@ impl Plan {
         Self::ServerError,
         Self::Hang,
         Self::Cut,
+        Self::Setup,
     ];
 
     /// Its part in the path.
@@ -45,6 +48,7 @@ impl Plan {
             Self::ServerError => "server-error",
             Self::Hang => "hang",
             Self::Cut => "cut",
+            Self::Setup => "setup",
         }
     }
 

@@ -31,11 +31,21 @@ fn every_dialect_answers_whole_and_in_events() {
 }
 
 #[test]
+fn a_model_that_drives_the_set_up_knows_its_turn() {
+    let mock = Mock::start().unwrap();
+    for path in PATHS {
+        let last = ask(&mock, Plan::Setup, path, "{\"prompt\": \"This is turn 3 of 25.\"}");
+        assert!(last.contains(&json!(SETUP[2]).to_string()), "{last}");
+    }
+    assert_eq!((turn(b"This is turn 9 of 25"), turn(b"")), (ANSWER, ANSWER));
+}
+
+#[test]
 fn every_dialect_fails_as_planned() {
     let mock = Mock::start().unwrap();
     for path in PATHS {
         for plan in Plan::ALL {
-            if !matches!(plan, Plan::Ok | Plan::Hang | Plan::Cut) {
+            if !matches!(plan, Plan::Ok | Plan::Hang | Plan::Cut | Plan::Setup) {
                 let answer = ask(&mock, plan, path, "{}");
                 let status: u16 = answer.split(' ').nth(1).unwrap().parse().unwrap();
                 assert!((400..600).contains(&status), "{path} {plan:?}: {answer}");
