@@ -19,6 +19,7 @@ mod edit;
 mod file;
 mod import;
 mod init;
+mod interrupt;
 mod interview;
 mod known;
 mod login;
@@ -39,5 +40,7 @@ use clap::Parser;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    exit::report("ar-setup", verbs::carry_out(cli::Cli::parse()))
+    let done = verbs::carry_out(cli::Cli::parse());
+    interrupt::die_if_told();
+    exit::report("ar-setup", done)
 }

@@ -1,13 +1,21 @@
 //! Running a model: the pipeline `ar-pick | ar-exec | ar-diagnose | ar-log`, spawned literally. Nothing here starts an agent.
 
+use crate::interrupt;
 use anyhow::{Context, Result, bail};
 use ar_core::{Failure, Record};
+use rustix::process::{Pid, Signal, kill_process};
 use std::env;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
 
+/// The place of ar-exec in the pipeline.
+const EXEC: usize = 1;
+/// How long a run's end may go unnoticed.
+const PAUSE: Duration = Duration::from_millis(10);
 /// What is read of an answer, in bytes.
 const MOST: u64 = 256 * 1024;
 
@@ -39,6 +47,8 @@ pub struct Call<'a> {
 
 /// Runs one attempt to its end and gives its record.
 pub fn run(ground: &Ground, call: &Call) -> Result<Record> {
+    let _held = interrupt::hold()?;
+    interrupt::refuse()?;
     let mut prompt = tempfile::NamedTempFile::new().context("cannot write the prompt")?;
     prompt.write_all(call.prompt.as_bytes()).context("cannot write the prompt")?;
     let mut complaints = tempfile::tempfile().context("cannot make a temporary file")?;
@@ -54,12 +64,32 @@ pub fn run(ground: &Ground, call: &Call) -> Result<Record> {
         input = child.stdout.take().map_or_else(Stdio::null, Stdio::from);
         children.push(child);
     }
-    for child in &mut children {
-        child.wait().context("cannot wait for a tool")?;
-    }
+    wait(&mut children)?;
+    interrupt::refuse()?;
     match text(&mut end)?.lines().next() {
         Some(line) => Record::parse(line).context("cannot read the record that ar-log printed"),
         None => bail!("the pipeline printed no record: {}", ar_core::exit::one_line(&text(&mut complaints)?)),
+    }
+}
+
+/// Waits for all stages. A Ctrl-C reaches them too and ends the run; another signal is passed on to the one that runs it.
+fn wait(children: &mut [Child]) -> Result<()> {
+    let mut is_passed_on = false;
+    loop {
+        let mut are_over = true;
+        for child in children.iter_mut() {
+            are_over &= child.try_wait().context("cannot wait for a tool")?.is_some();
+        }
+        if are_over {
+            return Ok(());
+        }
+        if let (Some(_), Some(exec), false) = (interrupt::told(), children.get(EXEC), is_passed_on) {
+            is_passed_on = true;
+            let pid = i32::try_from(exec.id()).ok().and_then(Pid::from_raw);
+            // It may be over, which is what is wanted.
+            pid.map(|pid| kill_process(pid, Signal::TERM));
+        }
+        sleep(PAUSE);
     }
 }
 

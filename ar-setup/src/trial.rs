@@ -49,8 +49,9 @@ pub fn run(ground: &Ground, trial: &Trial, out: &mut impl Write) -> Result<ExitC
         drop(sender);
         for done in 0..providers.len() {
             progress(done, providers.len())?;
-            let finding = receiver.recv()??;
+            let finding = receiver.recv()?;
             progress(0, 0)?;
+            let finding = finding?;
             all_good &= finding.ok;
             cost_usd += finding.usage.as_ref().and_then(|usage| usage.cost_usd).unwrap_or(0.0);
             print(&finding, trial.json, width, out)?;

@@ -235,6 +235,35 @@ fn garbage_repetition_and_endless_talk_come_to_an_end() {
 }
 
 #[test]
+fn ctrl_c_while_the_model_thinks_leaves_nothing_behind() {
+    let test = concat!(env!("CARGO_BIN_EXE_ar-setup"), " test driver");
+    for command in [AI, test] {
+        let home = Home::new();
+        home.command("driver", "cat >/dev/null; touch \"$HOME/thinks\"; exec sleep 1000");
+        home.pool("driver", &["driver"]);
+        // The shell lives on, and so does not take the status with it.
+        let Some(terminal) = Terminal::start(&home, 60, &[], &format!("trap : INT; {command}")) else {
+            return;
+        };
+        ar_tests::wait_until("the agent runs", || home.path("thinks").exists());
+        terminal
+            .answer(if command == test { "testing: 0 of 1 done" } else { "the model thinks..." }, &["C-c"]);
+        terminal.wait_for("status=130");
+        terminal.wait_for(" echo ");
+        let screen = terminal.screen(false);
+        assert!(!screen.contains("testing:") && !screen.contains("thinks..."), "{screen}");
+        let left = fs::read_dir(home.path("tmp")).unwrap().map(|entry| entry.unwrap().file_name());
+        let left: Vec<_> = left.filter(|name| name != "tmux").collect();
+        assert!(left.is_empty(), "{left:?}");
+        assert!(
+            !home.processes().iter().any(|process| process.contains("sleep 1000")),
+            "{:?}",
+            home.processes()
+        );
+    }
+}
+
+#[test]
 fn a_model_that_fails_is_reported_with_the_way_out() {
     let home = Home::new();
     home.command("claude", "cat >/dev/null; echo 'Not logged in · Please run /login'; exit 1");
