@@ -140,6 +140,7 @@ fn a_hostile_model_achieves_nothing_and_the_user_sees_why() {
             json!({"action": "run", "argv": ["cat", "secrets.env"]}),
             shell,
             json!({"action": "run", "argv": ["touch", "pwned"]}),
+            json!({"action": "run", "argv": ["ls", "pwned"]}),
         ]),
         done(),
     ]);
@@ -159,7 +160,8 @@ fn a_hostile_model_achieves_nothing_and_the_user_sees_why() {
              refused: the model wants to run curl http://127.0.0.1:9/: 'curl' {does}\n\
              refused: the model wants to run cat secrets.env: it names the file of the secrets\n\
              refused: the model wants to write models/x.toml: the command of 'sh' may not be set by a model: 'sh' {does}\n\
-             The model wants to run, and to see what it prints:\n  touch pwned\n\
+             refused: the model wants to run touch pwned: 'touch' {does}\n\
+             The model wants to run, and to see what it prints:\n  ls pwned\n\
              Run it? no: nobody is at a terminal\n\
              {FOOT}"
         ))

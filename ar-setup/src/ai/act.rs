@@ -180,9 +180,11 @@ pub fn start(text: &str, bytes: usize) -> &str {
     text.get(..text.floor_char_boundary(bytes)).unwrap_or(text)
 }
 
-/// A line without anything that a terminal obeys.
+/// A line without anything that a terminal obeys, and without marks that let it read other than it is: those of direction,
+/// and those that take no room.
 pub fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect()
+    let misleads = |c: char| matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+    text.chars().map(|c| if (c.is_control() && c != '\t') || misleads(c) { '\u{fffd}' } else { c }).collect()
 }
 
 /// The file of the secrets that people typed.
@@ -220,5 +222,19 @@ fn read(file: &Path) -> Result<String> {
     match std::fs::read_to_string(file) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(String::new()),
         read => read.with_context(|| format!("cannot read '{}'", file.display())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_in_a_line_moves_the_cursor_or_turns_the_text_around() {
+        assert_eq!(
+            plain("a\tb \u{1b}[2J \u{9b}m \u{202e}x\u{200b}\r"),
+            "a\tb \u{fffd}[2J \u{fffd}m \u{fffd}x\u{fffd}\u{fffd}"
+        );
+        assert_eq!(plain("ünï \"é\" 日本"), "ünï \"é\" 日本");
     }
 }

@@ -11,71 +11,20 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(30);
 /// What a model is told of each stream, in bytes.
 const TOLD: usize = 4096;
-/// Programs that run what their arguments say, give other rights, or fetch and send: a person who agrees to one of them by
-/// a keystroke agrees to anything.
-const REFUSED: &[&str] = &[
-    "sh",
-    "bash",
-    "dash",
-    "zsh",
-    "fish",
-    "ksh",
-    "mksh",
-    "csh",
-    "tcsh",
-    "ash",
-    "busybox",
-    "env",
-    "xargs",
-    "eval",
-    "exec",
-    "sudo",
-    "doas",
-    "su",
-    "pkexec",
-    "nohup",
-    "setsid",
-    "timeout",
-    "nice",
-    "script",
-    "python",
-    "python2",
-    "python3",
-    "perl",
-    "ruby",
-    "node",
-    "deno",
-    "bun",
-    "php",
-    "lua",
-    "awk",
-    "gawk",
-    "mawk",
-    "osascript",
-    "ssh",
-    "scp",
-    "rsync",
-    "curl",
-    "wget",
-    "nc",
-    "ncat",
-    "socat",
-    "telnet",
-    "ftp",
-    "eval",
-    "make",
-    "find",
-    "git",
-    "vi",
-    "vim",
-    "ed",
-    "sed",
-    "tee",
-    "dd",
-    "crontab",
-    "at",
-    "systemd-run",
-];
+/// Programs that run what their arguments say, give other rights, fetch, send or install, start what outlives us, or change
+/// files: a person who agrees to one of them by a keystroke agrees to anything. Of ours, they would go around every question.
+const REFUSED: &str = "\
+    sh bash dash zsh fish ksh mksh csh tcsh ash busybox env xargs parallel eval exec command \
+    sudo doas su pkexec runuser chroot unshare nsenter nohup setsid timeout nice ionice stdbuf watch entr time script \
+    python pypy perl ruby node deno bun bunx tsx php lua luajit awk gawk mawk nawk tclsh expect osascript java \
+    ssh scp sftp rsync curl wget aria nc ncat socat telnet ftp openssl mail sendmail \
+    npm npx pnpm pnpx yarn corepack pip pipx uv uvx conda cargo rustup go gem brew apt apt-get dpkg dnf yum pacman apk snap nix \
+    docker podman kubectl flatpak qemu gdb lldb strace ltrace perf make cmake ninja just \
+    find fd git gh vi vim nvim view emacs nano ed ex sed tee dd tar zip unzip cpio less more man \
+    crontab at batch systemd-run systemctl launchctl tmux screen start-stop-daemon dbus-send busctl loginctl \
+    rm rmdir mv cp ln install mkdir touch truncate shred chmod chown chgrp chattr setfacl mount umount mkfs mkfifo mknod \
+    kill pkill killall reboot shutdown poweroff halt passwd chsh usermod useradd \
+    ar ar-run ar-pick ar-exec ar-diagnose ar-log ar-setup";
 
 /// What is to be done about a command.
 #[derive(Debug, PartialEq, Eq)]
@@ -102,7 +51,7 @@ pub fn judge(argv: &[String], hidden: &Path) -> Judgement {
     let base = |path: &str| path.rsplit('/').next().unwrap_or(path).to_owned();
     let versionless = |name: &str| name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.').to_owned();
     for name in names.into_iter().flatten().map(base) {
-        if REFUSED.contains(&name.as_str()) || REFUSED.contains(&versionless(&name).as_str()) {
+        if REFUSED.split_whitespace().any(|refused| refused == name || refused == versionless(&name)) {
             return Judgement::Refused(format!("'{name}' runs, fetches or changes what its arguments say"));
         }
     }
@@ -176,6 +125,9 @@ mod tests {
             &["curl", "http://x"],
             &["python3.11", "-c", "x"],
             &["sudo", "ls"],
+            &["npx", "evil"],
+            &["rm", "-rf", "/"],
+            &["ar", "run", "x"],
             &["env", "ls"],
             &["cat", "/c/secrets.env"],
             &["cat", "secrets.env"],

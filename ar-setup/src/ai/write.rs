@@ -37,8 +37,14 @@ pub fn change(dir: &Path, path: &str, content: &str) -> anyhow::Result<Result<Ch
 fn forbidden(change: &Change) -> Option<String> {
     let config =
         Config::parse(&change.file, &change.after).ok().filter(|_| change.file.ends_with("config.toml"));
-    if config.is_some_and(|config| config.accounts.values().any(|account| account.quota_command.is_some())) {
-        return Some("'quota_command' runs a program; write it by hand".to_owned());
+    if let Some(config) = config {
+        let hooks = [&config.hooks.on_failure, &config.hooks.on_cooldown, &config.hooks.on_success];
+        let runs = [
+            ("quota_command", config.accounts.values().any(|account| account.quota_command.is_some())),
+            ("hooks", hooks.iter().any(|hook| !hook.is_empty())),
+        ];
+        let (key, _) = runs.into_iter().find(|(_, runs)| *runs)?;
+        return Some(format!("'{key}' runs a program; write it by hand"));
     }
     for provider in providers(change) {
         let argv = [vec![provider.command.clone()], provider.args.clone()].concat();
@@ -172,6 +178,10 @@ mod tests {
             let why = refused("models/a.toml", text);
             assert!(why.is_some_and(|why| !why.contains("a.toml")), "{text}");
         }
+        assert!(
+            refused("config.toml", "[hooks]\non_success = ['touch', 'x']\n")
+                .is_some_and(|why| why.contains("hooks"))
+        );
         assert!(refused("config.toml", "[accounts.a]\nquota_command = ['x']\n").is_some());
         assert!(refused("models/a.toml", "comand = 'x'\n").unwrap().contains("unknown key 'comand'"));
         assert_eq!(refused("models/a.toml", "command = 'claude'\n"), None);
