@@ -53,10 +53,15 @@ fn emit(table: &mut String, file: &str, rule: &source::Source) -> Result<(), Box
     };
     let stream = camel(rule.stream.as_deref().unwrap_or("any"), &["any", "stdout", "stderr", "error"])?;
     let claims = camel(rule.claims.as_deref().unwrap_or("nothing"), &["nothing", "line", "text"])?;
+    let time = rule.time.as_deref().unwrap_or(source::default_time(&rule.class));
+    if let Some(wrong) = source::wrong_time(&rule.class, time, &rule.patterns) {
+        return Err(wrong.into());
+    }
+    let time = camel(time, &source::TIMES)?;
     writeln!(
         table,
         "Rule {{ id: Borrowed({:?}), class: Class::{class}, detail: Borrowed({:?}), verdict: Verdict::{}, scope: {scope}, \
-         cli: Borrowed(&{}), stream: Where::{stream}, rank: {}, terminal: {}, alone: {}, claims: Claims::{claims}, \
+         cli: Borrowed(&{}), stream: Where::{stream}, rank: {}, time: Time::{time}, terminal: {}, alone: {}, claims: Claims::{claims}, \
          patterns: Borrowed(&{}), unless: Borrowed(&{}), answers: Borrowed({:?}) }},",
         format!("{file}/{}", rule.id),
         rule.detail,

@@ -4,7 +4,7 @@ use crate::evidence::Evidence;
 use crate::find::hits;
 use crate::judge::judge;
 use crate::library::{Problem, Written};
-use crate::rule::Rule;
+use crate::rule::{Rule, Time};
 use ar_core::Stamp;
 use ar_core::record::Class;
 use std::path::Path;
@@ -28,6 +28,10 @@ pub fn problems(file: &Path, written: &[Written], rules: &[Rule], now: Stamp) ->
         }
         if entry.lookalikes.is_empty() {
             tell("it has no lookalike".to_owned());
+        }
+        let tells = |example: &String| judge(&evidence(example), rules, now).diagnosis.retry_at.is_some();
+        if entry.rule.time == Time::Match && !entry.examples.iter().any(tells) {
+            tell("none of its examples tells a time in the group 'time'".to_owned());
         }
         for example in &entry.examples {
             if let Some(message) = wrong_example(entry, example, rules, now) {

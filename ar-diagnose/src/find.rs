@@ -20,6 +20,8 @@ pub struct Hit<'r> {
     pub start: usize,
     /// Offset behind the match.
     pub end: usize,
+    /// Where the pattern's group `time` lies, if it has one that matched.
+    pub time: Option<(usize, usize)>,
 }
 
 /// Finds all matches, one for each rule and line, in no particular order.
@@ -41,8 +43,15 @@ pub fn hits<'r>(page: &Page, rules: &'r [Rule], cli: Option<&str>) -> Vec<Hit<'r
                 if !looks_there(rule, *line) {
                     continue;
                 }
-                let Some((start, end)) = search.find(text, cli) else { continue };
-                let hit = Hit { rule, order, line: index, start: line.start + start, end: line.start + end };
+                let Some(found) = search.find(text, cli) else { continue };
+                let hit = Hit {
+                    rule,
+                    order,
+                    line: index,
+                    start: line.start + found.start,
+                    end: line.start + found.end,
+                    time: found.time.map(|(start, end)| (line.start + start, line.start + end)),
+                };
                 // What stands before a match tells whether it is an error's words: the first match of all patterns counts.
                 if let Some(seen) =
                     hits.iter_mut().rev().find(|seen| seen.order == order && seen.line == index)
@@ -83,6 +92,13 @@ fn lines_with(pattern: &Pattern, page: &Page, grams: &Grams) -> Vec<usize> {
     lines
 }
 
+/// Where a pattern matched a line.
+struct Found {
+    start: usize,
+    end: usize,
+    time: Option<(usize, usize)>,
+}
+
 /// A pattern, compiled when a line is there that it may match.
 struct Search<'p> {
     pattern: &'p Pattern,
@@ -95,12 +111,13 @@ impl<'p> Search<'p> {
     }
 
     /// The first match in a line. A match whose group `cmd` names a command counts when that is the one that was run.
-    fn find(&mut self, line: &str, cli: Option<&str>) -> Option<(usize, usize)> {
+    fn find(&mut self, line: &str, cli: Option<&str>) -> Option<Found> {
         let bytes = line.as_bytes();
         if self.pattern.plain {
             let words = self.pattern.groups.first()?;
             let at = |word: &str| memmem::find(bytes, word.as_bytes()).map(|at| (at, at + word.len()));
-            return words.iter().filter_map(|word| at(word)).min();
+            let (start, end) = words.iter().filter_map(|word| at(word)).min()?;
+            return Some(Found { start, end, time: None });
         }
         if !has_all(self.pattern, bytes) {
             return None;
@@ -111,14 +128,19 @@ impl<'p> Search<'p> {
         }
         let regex = self.regex.as_ref()?;
         if regex.captures_len() == 1 {
-            return regex.find(bytes).map(|found| (found.start(), found.end()));
+            return regex.find(bytes).map(|found| Found {
+                start: found.start(),
+                end: found.end(),
+                time: None,
+            });
         }
         let own = |found: &Captures| {
             let command = found.get_group_by_name("cmd").and_then(|group| line.get(group.range()));
             command.is_none_or(|command| is_own_command(command, cli))
         };
         let found = regex.captures_iter(bytes).find(own)?;
-        found.get_match().map(|whole| (whole.start(), whole.end()))
+        let time = found.get_group_by_name("time").map(|group| (group.start, group.end));
+        found.get_match().map(|whole| Found { start: whole.start(), end: whole.end(), time })
     }
 }
 

@@ -4,7 +4,7 @@ use crate::choose::{begins_its_line, choose};
 use crate::clean::Page;
 use crate::evidence::Evidence;
 use crate::find::{Hit, hits};
-use crate::rule::{Rule, Where};
+use crate::rule::{Rule, Time, Where};
 use crate::when::{self, Window};
 use ar_core::Stamp;
 use ar_core::record::{Class, Diagnosis, End, ExecError, Scope, Verdict, bounded};
@@ -185,10 +185,20 @@ fn decide<'r>(
     decided.scope = rule.scope;
     decided.evidence = page.lines.get(hit.line).map(|line| excerpt(&page, *line, hit.start));
     if matches!(rule.class, Class::RateLimit | Class::QuotaExhausted) {
-        let window = resets_at.map(Window::at).or_else(|| when::near(&page, hit.line, now));
+        let window = resets_at.map(Window::at).or_else(|| printed(&page, &hit, now));
         apply_window(&mut decided, rule, window, now);
     }
     Judgement { diagnosis: decided, undecided: false, hits, winner, reason, page }
+}
+
+/// The window that the message tells where its rule says.
+fn printed(page: &Page, hit: &Hit, now: Stamp) -> Option<Window> {
+    match hit.rule.time {
+        Time::Near => when::near(page, hit.line, now),
+        Time::Line => page.lines.get(hit.line).and_then(|line| when::in_line(page, *line, now)),
+        Time::Match => hit.time.and_then(|(start, end)| when::told(page.text.get(start..end)?, now)),
+        Time::None => None,
+    }
 }
 
 /// The line that decided, or the part of it around the match.

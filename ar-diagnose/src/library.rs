@@ -2,7 +2,7 @@
 
 use crate::find::compile;
 use crate::needles;
-use crate::rule::{BUILT_IN, Claims, Pattern, Rule, Text, Where};
+use crate::rule::{BUILT_IN, Claims, Pattern, Rule, Text, Time, Where};
 use crate::source::{self, Source};
 use anyhow::{Context, Result, bail};
 use ar_core::record::{Scope, Verdict};
@@ -145,6 +145,10 @@ fn rule(file: &str, source: &Source) -> Result<Rule> {
     }
     one_of("detail", &source.detail, &source::DETAILS)?;
     let scope = source.scope.as_deref().or(source::default_scope(&source.class));
+    let time = source.time.as_deref().unwrap_or(source::default_time(&source.class));
+    if let Some(wrong) = source::wrong_time(&source.class, time, &source.patterns) {
+        bail!(wrong);
+    }
     let verdict =
         source.verdict.clone().unwrap_or_else(|| source::default_verdict(&source.class).to_lowercase());
     Ok(Rule {
@@ -165,6 +169,12 @@ fn rule(file: &str, source: &Source) -> Result<Rule> {
             _ => Where::Error,
         },
         rank,
+        time: match one_of("time", time, &source::TIMES)? {
+            0 => Time::Near,
+            1 => Time::Line,
+            2 => Time::Match,
+            _ => Time::None,
+        },
         terminal: source.terminal,
         alone: source.alone,
         claims: match one_of(
@@ -196,8 +206,15 @@ fn one_of(key: &str, text: &str, words: &[&str]) -> Result<usize> {
     }
 }
 
+/// Whether a pattern wants capital letters of the text, beside those that are its own syntax: `\S`, `(?P<time>`.
+fn has_capitals(pattern: &str) -> bool {
+    let pattern = pattern.replace("(?P<", "").replace(r"\\", "");
+    let mut previous = ' ';
+    pattern.chars().any(|c| std::mem::replace(&mut previous, c) != '\\' && c.is_uppercase())
+}
+
 fn pattern(text: &str) -> Result<Pattern> {
-    if text != text.to_lowercase() && !text.contains('\\') {
+    if has_capitals(text) {
         bail!("the pattern '{text}' has capital letters, and texts are matched in lower case");
     }
     let needles = needles::of(text)
@@ -244,6 +261,22 @@ mod tests {
             (
                 &SOUND.replace("slow down", "Slow"),
                 "u.toml:1: rule 'a': the pattern 'Slow' has capital letters",
+            ),
+            (
+                &SOUND.replace("slow down", r"\bSlow\b"),
+                r"u.toml:1: rule 'a': the pattern '\bSlow\b' has capital letters",
+            ),
+            (
+                &format!("{SOUND}time = 'match'\n"),
+                "u.toml:1: rule 'a': time 'match' needs a pattern with a group (?P<time>…)",
+            ),
+            (
+                &format!("{SOUND}time = 'here'\n"),
+                "u.toml:1: rule 'a': time: 'here' is none of near, line, match, none",
+            ),
+            (
+                &SOUND.replace("slow", "slow (?P<time>.+)"),
+                "u.toml:1: rule 'a': the group 'time' is read where time is 'match'",
             ),
             (&SOUND.replace("'slow down'", ""), "u.toml:1: rule 'a': it has no pattern"),
             (&format!("{SOUND}rank = 100\n"), "u.toml:1: rule 'a': the rank 100 is not"),

@@ -28,7 +28,7 @@ fn in_json(rule: &Rule) -> String {
     };
     json!({
         "id": rule.id, "class": rule.class, "detail": rule.detail, "verdict": rule.verdict, "scope": rule.scope,
-        "cli": rule.cli, "rank": rule.rank, "terminal": rule.terminal, "alone": rule.alone,
+        "cli": rule.cli, "rank": rule.rank, "time": rule.time.name(), "terminal": rule.terminal, "alone": rule.alone,
         "patterns": sources(&rule.patterns), "unless": sources(&rule.unless), "answers": rule.answers,
     })
     .to_string()

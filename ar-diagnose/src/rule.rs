@@ -25,6 +25,8 @@ pub struct Rule {
     pub stream: Where,
     /// Which of two rules that match the same line wins.
     pub rank: u8,
+    /// Where the message tells when its limit ends.
+    pub time: Time,
     /// Whether no printed window can change the class.
     pub terminal: bool,
     /// Whether a text that begins so is a failure even at exit status 0.
@@ -61,6 +63,31 @@ pub enum Where {
     Stderr,
     /// What the CLI's own result format calls its error.
     Error,
+}
+
+/// Where a message tells when its limit ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Time {
+    /// Behind words such as `resets`, in the line that matched or close to it.
+    Near,
+    /// Behind such words, in the line that matched.
+    Line,
+    /// In the group `time` of the pattern that matched.
+    Match,
+    /// Nowhere: what stands there speaks of something else.
+    None,
+}
+
+impl Time {
+    /// How rules spell it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Near => "near",
+            Self::Line => "line",
+            Self::Match => "match",
+            Self::None => "none",
+        }
+    }
 }
 
 /// What a rule keeps from the others.

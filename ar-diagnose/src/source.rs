@@ -34,6 +34,8 @@ pub struct Source {
     pub stream: Option<String>,
     /// From 1 to 99: which of two rules that match the same line wins.
     pub rank: Option<u8>,
+    /// Where the message tells when its limit ends: `near`, `line`, `match` or `none`; the class tells where this is missing.
+    pub time: Option<String>,
     /// Whether no printed window can change the class.
     #[serde(default)]
     pub terminal: bool,
@@ -136,6 +138,27 @@ pub fn default_verdict(class: &str) -> &'static str {
         "network_error" => "Network",
         "unknown" => "Task",
         _ => "Provider",
+    }
+}
+
+/// The places of a time, in the order of the type.
+pub const TIMES: [&str; 4] = ["near", "line", "match", "none"];
+
+/// Where a message of a class tells a time, where its rule does not say so: only limits end by themselves.
+pub fn default_time(class: &str) -> &'static str {
+    if matches!(class, "rate_limit" | "quota_exhausted") { "near" } else { "none" }
+}
+
+/// Tells what is wrong with the place of a rule's time.
+pub fn wrong_time(class: &str, time: &str, patterns: &[String]) -> Option<&'static str> {
+    let has_group = patterns.iter().any(|pattern| pattern.contains("(?P<time>"));
+    match time {
+        "none" => None,
+        _ if default_time(class) == "none" => Some("only a rate_limit or a quota_exhausted has a time"),
+        "match" if !has_group => Some("time 'match' needs a pattern with a group (?P<time>…)"),
+        "match" => None,
+        _ if has_group => Some("the group 'time' is read where time is 'match'"),
+        _ => None,
     }
 }
 

@@ -91,7 +91,13 @@ pub fn near(page: &Page, index: usize, now: Stamp) -> Option<Window> {
     })
 }
 
-fn in_line(page: &Page, line: Line, now: Stamp) -> Option<Window> {
+/// Reads a text that is nothing but a time, however it is written.
+pub fn told(text: &str, now: Stamp) -> Option<Window> {
+    expression(text, "", now)
+}
+
+/// Reads the window that a line tells.
+pub fn in_line(page: &Page, line: Line, now: Stamp) -> Option<Window> {
     in_text(page.line(line), page.lower_line(line), now)
 }
 

@@ -324,6 +324,48 @@ fn a_users_rule_holds_without_a_build() {
         .stderr("");
 }
 
+/// Our rule with a pattern that names the time, and with a key more.
+fn timed(key: &str) -> String {
+    let patterns = "patterns = ['''all seats are taken(?: til (?P<time>.+))?''']\n";
+    OURS.replace("patterns = ['''all seats are taken''']\n", &format!("{patterns}{key}\n"))
+}
+
+#[test]
+fn a_rule_says_where_its_time_stands() {
+    let plain = |key: &str| OURS.replace("answers", &format!("{key}\nanswers"));
+    let two_lines = "All seats are taken\nCome back in 2 hours";
+    let cases = [
+        (timed("time = 'match'"), "All seats are taken til Jun 3rd, 5pm", " until 2026-06-03T17:00:00.000Z"),
+        (timed("time = 'match'"), "All seats are taken, come back in 2 hours", ""),
+        (plain("time = 'near'"), two_lines, " until 2026-06-01T14:00:00.000Z"),
+        (plain("time = 'line'"), two_lines, ""),
+        (plain("time = 'none'"), "All seats are taken, come back in 2 hours", ""),
+    ];
+    for (rules, text, told) in cases {
+        let dir = config(&rules);
+        let told = format!("quota_exhausted usage_limit{told} (rule:ours/seats)\n");
+        let mut tool = tool();
+        tool.args(["--text", "--config"])
+            .arg(dir.path())
+            .write_stdin(text)
+            .assert()
+            .code(0)
+            .stdout(told)
+            .stderr("");
+    }
+}
+
+#[test]
+fn a_time_that_no_example_tells_is_found() {
+    let dir = config(&timed("time = 'match'"));
+    let file = dir.path().join("rules.d/ours.toml");
+    let told = format!(
+        "{}:2: rule 'seats': none of its examples tells a time in the group 'time'\n",
+        file.display()
+    );
+    tool().arg("test").arg(&file).assert().code(1).stdout(told).stderr("");
+}
+
 #[test]
 fn a_broken_rule_is_reported_with_its_line_and_skipped() {
     let dir = config(&format!("{OURS}{}", OURS.replace("quota_exhausted", "quota")));
@@ -386,6 +428,7 @@ fn rules_are_listed() {
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
     assert_eq!((&listed[0]["id"], &listed[0]["rank"]), (&json!("ours/seats"), &json!(95)));
+    assert_eq!(listed[0]["time"], json!("near"));
     assert!(listed.len() > 50);
 }
 

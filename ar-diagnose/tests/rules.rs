@@ -36,8 +36,8 @@ fn the_tables_are_the_files() {
                 );
             }
             assert_eq!(
-                (rule.class, rule.verdict, rule.scope),
-                (written.rule.class, written.rule.verdict, written.rule.scope)
+                (rule.class, rule.verdict, rule.scope, rule.time),
+                (written.rule.class, written.rule.verdict, written.rule.scope, written.rule.time)
             );
             count += 1;
         }

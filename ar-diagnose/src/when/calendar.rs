@@ -173,10 +173,14 @@ impl Told {
         day.is_some()
     }
 
-    /// `2026-06-02`, `2026/06/02`.
+    /// `2026-06-02`, `2026/06/02`; `6/2/2026` as Americans write it.
     fn date(&mut self, word: &str) -> bool {
         let parts: Vec<&str> = word.split(['-', '/']).collect();
-        let [year, month, day] = parts.as_slice() else { return false };
+        let [year, month, day] = match parts.as_slice() {
+            [month, day, year] if year.len() == 4 && word.contains('/') => [year, month, day],
+            [year, month, day] => [year, month, day],
+            _ => return false,
+        };
         let (Ok(year), Ok(month), Ok(day)) = (year.parse(), month.parse(), day.parse()) else { return false };
         if Date::new(year, month, day).is_err() {
             return false;
