@@ -37,7 +37,7 @@ impl Window {
 }
 
 /// Words after which a window is told.
-const CUES: [&str; 34] = [
+const CUES: [&str; 40] = [
     "reset",
     "try again",
     "retry after",
@@ -47,6 +47,7 @@ const CUES: [&str; 34] = [
     "retryafter",
     "retrydelay",
     "retry delay",
+    "retry_delay",
     "retry again",
     "come back",
     "regain access",
@@ -72,6 +73,11 @@ const CUES: [&str; 34] = [
     "again after",
     "back in",
     "blocked for",
+    "cooldown",
+    "cooling down",
+    "cools down",
+    "将在",
+    "重置时间",
 ];
 
 /// Reads the window that belongs to the line at `index`: in the line itself, else close by.
@@ -178,6 +184,16 @@ mod tests {
             ("try again in 1 hour and 30 minutes", 5400),
             ("reset at 2026-06-01T13:00:00Z", 3600),
             ("please wait 30s", 30),
+            (r#""resetsAt":1780322400"#, 7200),
+            ("resets Sat 9am (UTC)", 421_200),
+            ("resetsInSeconds=3600", 3600),
+            ("quotaResetDelay: 1h15m30s", 4530),
+            ("retry_delay { seconds: 36 }", 36),
+            ("try again after June 5, 2026 at 10:30 PM", 383_400),
+            ("resets on Thursday, June 4 at 3:00 PM UTC", 270_000),
+            ("resets when the cycle ends, until 6/5/2026", 302_400),
+            ("cooling down for 5 minutes", 300),
+            ("限额将在 2026-06-02 12:00:00 重置", 86_400),
         ];
         for (text, wanted) in cases {
             assert_eq!(seconds(text), Some(wanted), "{text}");

@@ -123,6 +123,8 @@ impl Told {
         }
         if let Some(time) = clock(&lower) {
             self.time = Some(time);
+            // A number before it was a day: the "pm" that may follow is the clock's.
+            *pending = None;
             return true;
         }
         if let Some(day) = ordinal(&lower) {

@@ -29,55 +29,103 @@ fn is_spent(lower: &str, cue: usize) -> bool {
     lower.get(from..cue).is_some_and(|before| before.contains("total"))
 }
 
+fn word(text: &str) -> (usize, String) {
+    let length = text.bytes().take_while(u8::is_ascii_alphabetic).count();
+    (length, text.get(..length).unwrap_or("").to_ascii_lowercase())
+}
+
+/// Steps over the rest of a name in camel case, such as `resetsAt`, which begins with the cue; tells whether it names
+/// seconds.
+fn unglued(rest: &str) -> (&str, bool) {
+    const ENDS: [&str; 12] = [
+        "sat",
+        "at",
+        "sin",
+        "sinseconds",
+        "inseconds",
+        "safter",
+        "afterseconds",
+        "delay",
+        "delayseconds",
+        "date",
+        "timestamp",
+        "timeseconds",
+    ];
+    let (length, word) = word(rest);
+    if ENDS.contains(&word.as_str()) {
+        (rest.get(length..).unwrap_or(""), word.ends_with("seconds"))
+    } else {
+        (rest, false)
+    }
+}
+
+/// What stands between a cue and its time.
+const WORDS: [&str; 32] = [
+    "s",
+    "ing",
+    "ed",
+    "in",
+    "at",
+    "after",
+    "on",
+    "for",
+    "time",
+    "is",
+    "about",
+    "approximately",
+    "around",
+    "again",
+    "by",
+    "ms",
+    "seconds",
+    "sec",
+    "date",
+    "will",
+    "be",
+    "to",
+    "your",
+    "the",
+    "limit",
+    "header",
+    "another",
+    "least",
+    "automatically",
+    "resets",
+    "timestamp",
+    "until",
+];
+
 /// Steps over what stands between the cue and the time, and tells what a bare number would mean.
 pub fn lead<'t>(rest: &'t str, cue: &str) -> (&'t str, Unit) {
-    const WORDS: [&str; 32] = [
-        "s",
-        "ing",
-        "ed",
-        "in",
-        "at",
-        "after",
-        "on",
-        "for",
-        "time",
-        "is",
-        "about",
-        "approximately",
-        "around",
-        "again",
-        "by",
-        "ms",
-        "seconds",
-        "sec",
-        "date",
-        "will",
-        "be",
-        "to",
-        "your",
-        "the",
-        "limit",
-        "header",
-        "another",
-        "least",
-        "automatically",
-        "resets",
-        "timestamp",
-        "until",
-    ];
     let key = cue.contains(['-', '_']) || matches!(cue, "retryafter" | "retrydelay");
     let mut unit = if key { Unit::Seconds } else { Unit::None };
-    let mut rest = rest;
+    let (mut rest, seconds) = unglued(rest);
+    if seconds {
+        unit = Unit::Seconds;
+    }
     loop {
         rest = rest.trim_start_matches(|c: char| {
             c.is_whitespace()
                 || matches!(
                     c,
-                    ':' | '=' | '"' | '\'' | '_' | '-' | '(' | '~' | '|' | ',' | '·' | '>' | '*' | '≈'
+                    ':' | '='
+                        | '"'
+                        | '\''
+                        | '_'
+                        | '-'
+                        | '('
+                        | '~'
+                        | '|'
+                        | ','
+                        | '·'
+                        | '>'
+                        | '*'
+                        | '≈'
+                        | '{'
+                        | '：'
                 )
         });
-        let length = rest.bytes().take_while(u8::is_ascii_alphabetic).count();
-        let word = rest.get(..length).unwrap_or("").to_ascii_lowercase();
+        let (length, word) = word(rest);
         if !WORDS.contains(&word.as_str()) {
             return (rest, unit);
         }
