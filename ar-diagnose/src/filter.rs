@@ -2,7 +2,7 @@
 
 use crate::ask;
 use crate::cli::Cli;
-use crate::listing;
+use crate::{listing, redact};
 use anyhow::{Context, Result};
 use ar_core::record::{self, Exec};
 use ar_core::{Failure, Record, Stamp, signals};
@@ -73,6 +73,7 @@ fn diagnose(cli: &Cli, rules: &mut Option<Cow<'static, [Rule]>>, record: &mut Re
     let evidence = Evidence::of_run(&exec, record.dir().as_deref())?;
     let mut judgement = judge(&evidence, rules, Stamp::now()?);
     let failed = record.at("pick.provider").and_then(|provider| provider.as_str()).map(str::to_owned);
+    judgement.diagnosis.evidence = judgement.diagnosis.evidence.map(|line| redact::masked(&line));
     ask::settle(cli, &mut judgement, &evidence, failed.as_deref())?;
     if cli.explain {
         write!(io::stderr(), "{}", explain::in_words(&judgement))

@@ -4,6 +4,7 @@ mod ask;
 mod cli;
 mod filter;
 mod listing;
+mod redact;
 mod typed;
 
 use anyhow::Result;

@@ -2,7 +2,7 @@
 
 use crate::ask;
 use crate::cli::Cli;
-use crate::listing;
+use crate::{listing, redact};
 use anyhow::{Context, Result};
 use ar_core::record::{Class, Diagnosis};
 use ar_core::{Stamp, exit};
@@ -24,6 +24,7 @@ pub fn run(cli: &Cli) -> Result<ExitCode> {
     };
     let rules = listing::load(cli.config.as_deref())?;
     let mut judgement = judge(&evidence, &rules, Stamp::now()?);
+    judgement.diagnosis.evidence = judgement.diagnosis.evidence.map(|line| redact::masked(&line));
     ask::settle(cli, &mut judgement, &evidence, None)?;
     if cli.explain && !cli.json {
         write!(io::stdout(), "{}", explain::in_words(&judgement))

@@ -299,6 +299,22 @@ fn a_record_that_grows_too_long_goes_on_with_an_error() {
     assert_eq!((&told["run"], &told["error"]["tool"]), (&json!(RUN), &json!("ar-diagnose")));
 }
 
+#[test]
+fn no_key_enters_the_record() {
+    let run = Run::new(
+        1,
+        "",
+        "Error: 401 Incorrect API key provided: sk-proj-0123456789abcdef and hunter2hunter2\n",
+    );
+    let input = format!("{}\n", run.record());
+    let mut tool = tool();
+    let output =
+        tool.env("SOME_API_KEY", "hunter2hunter2").write_stdin(input).assert().code(0).get_output().clone();
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let evidence = told["diagnosis"]["evidence"].as_str().unwrap();
+    assert_eq!(evidence, "Error: 401 Incorrect API key provided: *** and ***");
+}
+
 const OURS: &str = r#"
 [[rule]]
 id = "seats"

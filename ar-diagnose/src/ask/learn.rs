@@ -14,9 +14,14 @@ pub fn note(config_dir: &Path, judged: &Diagnosis, answer: &Answer) -> Result<()
     let file = config_dir.join("rules.d/learned.toml");
     let context = || format!("cannot write '{}'", file.display());
     ar_core::paths::create_private_dir(&config_dir.join("rules.d"))?;
+    let rule = suggestion(line, answer);
+    // The same trouble comes again until somebody has looked: one suggestion is enough.
+    if std::fs::read_to_string(&file).is_ok_and(|noted| noted.contains(rule.trim_end())) {
+        return Ok(());
+    }
     let mut output =
         OpenOptions::new().append(true).create(true).mode(0o600).open(&file).with_context(context)?;
-    output.write_all(suggestion(line, answer).as_bytes()).with_context(context)
+    output.write_all(rule.as_bytes()).with_context(context)
 }
 
 /// The rule: every line of it a comment, whatever the evidence is.

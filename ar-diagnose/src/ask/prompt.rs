@@ -1,5 +1,6 @@
 //! What the model is asked: the evidence, cleaned, without secrets and fenced as data.
 
+use crate::redact;
 use anyhow::Result;
 use ar_core::Stamp;
 use ar_core::record::new_id;
@@ -20,7 +21,7 @@ pub fn write(evidence: &Evidence, now: Stamp) -> Result<String> {
     page.add(&evidence.stderr, Where::Stderr);
     let fence = new_id(now)?;
     let start = page.text.ceil_char_boundary(page.text.len().saturating_sub(SHOWN_BYTES));
-    let shown = redacted(page.text.get(start..).unwrap_or(""), std::env::vars_os());
+    let shown = redact::masked(page.text.get(start..).unwrap_or(""));
     let status = evidence.exit_code.map_or("unknown".to_owned(), |code| code.to_string());
     let command = evidence.cli.as_deref().unwrap_or("unknown");
     let mut question = String::new();
@@ -44,50 +45,9 @@ pub fn write(evidence: &Evidence, now: Stamp) -> Result<String> {
     Ok(question)
 }
 
-/// Prefixes of what looks like a key wherever it stands.
-const KEYS: [&str; 12] =
-    ["sk-", "ghp_", "gho_", "github_pat_", "glpat-", "xoxb-", "xoxp-", "AKIA", "AIza", "eyJ", "hf_", "xai-"];
-/// A shorter value is a word like any other.
-const SECRET_BYTES: usize = 8;
-
-/// Masks the values of secret variables, and words that look like keys.
-fn redacted(text: &str, variables: impl Iterator<Item = (std::ffi::OsString, std::ffi::OsString)>) -> String {
-    let mut text = text.to_owned();
-    for (name, value) in variables {
-        let name = name.to_string_lossy().to_ascii_uppercase();
-        let is_secret = name
-            .split('_')
-            .any(|word| matches!(word, "KEY" | "APIKEY" | "TOKEN" | "SECRET" | "PASSWORD" | "PASSWD"));
-        if let Some(value) = value.to_str().filter(|value| is_secret && value.len() >= SECRET_BYTES) {
-            text = text.replace(value, "***");
-        }
-    }
-    let is_word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text.as_str();
-    while !rest.is_empty() {
-        let length = rest.find(|c| !is_word(c)).unwrap_or(rest.len());
-        let word = rest.get(..length).unwrap_or("");
-        let is_key = length >= 16 && KEYS.iter().any(|prefix| word.starts_with(prefix));
-        out.push_str(if is_key { "***" } else { word });
-        let after = rest.get(length..).unwrap_or("");
-        let gap = after.find(is_word).unwrap_or(after.len());
-        out.push_str(after.get(..gap).unwrap_or(""));
-        rest = after.get(gap..).unwrap_or("");
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn secrets_are_masked() {
-        let variables = [("MY_API_KEY".into(), "hunter2hunter2".into()), ("HOME".into(), "/home/ann".into())];
-        let text = "key hunter2hunter2 in /home/ann, sk-proj-0123456789abcdef é";
-        assert_eq!(redacted(text, variables.into_iter()), "key *** in /home/ann, *** é");
-    }
 
     #[test]
     fn the_evidence_stands_between_fences_that_nobody_can_guess() {
