@@ -10,6 +10,7 @@ mod timing;
 
 use ar_tests::Home;
 use std::io::{self, Write};
+use std::path::PathBuf;
 use timing::{Subject, compare};
 
 /// How often each command is timed.
@@ -23,6 +24,7 @@ fn main() -> io::Result<()> {
     let (short, long) = (home(), home());
     let crowd = crowd();
     history::fill(&long, ROWS);
+    let (short_text, long_text) = (text(&short, "short", 4 << 10), text(&short, "long", 10 << 20));
     let mut out = io::stdout().lock();
 
     writeln!(
@@ -44,6 +46,10 @@ fn main() -> io::Result<()> {
         Subject::with_record("ar-diagnose", &short, "ar-pick -m pool | ar-exec hi", || {
             short.tool("ar-diagnose", &[])
         }),
+        Subject::with_file("ar-diagnose --text, 4 KB", short_text, || short.tool("ar-diagnose", &["--text"])),
+        Subject::with_file("ar-diagnose --text, 10 MB", long_text.clone(), || {
+            short.tool("ar-diagnose", &["--text"])
+        }),
         Subject::with_record("ar-log, no history", &short, DIAGNOSED, || short.tool("ar-log", &["--cat"])),
         Subject::with_record("ar-log, 100,000 rows", &long, DIAGNOSED, || long.tool("ar-log", &["--cat"])),
         Subject::new("ar-setup path", || short.tool("ar-setup", &["path"])),
@@ -60,11 +66,23 @@ fn main() -> io::Result<()> {
         out,
         "\nAn answer of 1 GiB, read by a pipe: seconds, and the most memory of each process in MiB:"
     )?;
-    memory::gibibyte(&mut out, &short)
+    memory::gibibyte(&mut out, &short)?;
+
+    writeln!(out, "\nThe most memory of ar-diagnose in MiB, reading a text of 10 MB from a pipe:")?;
+    memory::of_diagnosing(&mut out, &short, &long_text)
 }
 
 const PIPELINE: &str = "ar-pick -m pool | ar-exec hi | ar-diagnose | ar-log --cat";
 const DIAGNOSED: &str = "ar-pick -m pool | ar-exec hi | ar-diagnose";
+
+/// What an agent may print before it ends at its limit: work of many kinds, of at least so many bytes.
+fn text(home: &Home, name: &str, bytes: usize) -> PathBuf {
+    let work = "test auth::refuses_an_expired_token ... ok\nGET /items 429 3ms\nI changed src/limits.rs:14 and ran the tests.\n\
+        error[E0308]: mismatched types, expected 429\nretrying after a connection reset by the fixture\n";
+    let mut text = work.repeat(bytes / work.len() + 1);
+    text.push_str("API Error: 429 rate limit exceeded, try again in 30 s\n");
+    home.write(&format!("work/{name}.txt"), text)
+}
 
 /// A home with a pool of four providers that answer at once.
 fn home() -> Home {

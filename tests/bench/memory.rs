@@ -4,6 +4,7 @@ use ar_tests::Home;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Read, Write};
+use std::path::Path;
 use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -46,6 +47,21 @@ pub fn gibibyte(out: &mut impl Write, home: &Home) -> io::Result<()> {
         fs::write(home.path("work/answer"), "")?;
     }
     Ok(())
+}
+
+/// Prints the most memory that judging a text takes.
+pub fn of_diagnosing(out: &mut impl Write, home: &Home, text: &Path) -> io::Result<()> {
+    let pipe = format!("cat '{}' | ar-diagnose --text", text.display());
+    let mut child = home.sh(&pipe).spawn(|command| {
+        command.stdin(Stdio::null()).stdout(Stdio::null());
+    });
+    let mut peaks = BTreeMap::new();
+    while child.try_wait()?.is_none() {
+        sample(home, &mut peaks);
+    }
+    #[allow(clippy::cast_precision_loss, reason = "a few megabytes")]
+    let peak = peaks.get("ar-diagnose").map_or(0.0, |kib| *kib as f64 / 1024.0);
+    writeln!(out, "ar-diagnose {peak:.1}")
 }
 
 /// Notes the high-water mark of each of the user's processes. The kernel keeps it, so that only what a process takes within

@@ -3,6 +3,7 @@
 use ar_tests::{Home, Run};
 use std::fs::File;
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -11,12 +12,25 @@ use std::time::{Duration, Instant};
 pub struct Subject<'a> {
     name: &'a str,
     command: Box<dyn Fn() -> Run + 'a>,
-    record: Option<(&'a Home, &'a str)>,
+    stdin: Input<'a>,
+}
+
+/// What a command reads.
+enum Input<'a> {
+    Nothing,
+    /// A record that a command in sh prints, one for each time.
+    Record(&'a Home, &'a str),
+    File(PathBuf),
 }
 
 impl<'a> Subject<'a> {
     pub fn new(name: &'a str, command: impl Fn() -> Run + 'a) -> Self {
-        Self { name, command: Box::new(command), record: None }
+        Self { name, command: Box::new(command), stdin: Input::Nothing }
+    }
+
+    /// A tool that reads a file.
+    pub fn with_file(name: &'a str, file: PathBuf, command: impl Fn() -> Run + 'a) -> Self {
+        Self { name, command: Box::new(command), stdin: Input::File(file) }
     }
 
     /// A tool that reads the record which `source` prints. Each time it gets one of its own: a run that is stored already
@@ -27,14 +41,18 @@ impl<'a> Subject<'a> {
         source: &'a str,
         command: impl Fn() -> Run + 'a,
     ) -> Self {
-        Self { name, command: Box::new(command), record: Some((home, source)) }
+        Self { name, command: Box::new(command), stdin: Input::Record(home, source) }
     }
 
     fn time(&self) -> Duration {
-        let stdin = self.record.map_or_else(Stdio::null, |(home, source)| {
-            let record = home.sh(source).any_stdout().check().stdout;
-            Stdio::from(File::open(home.write("work/record", record)).unwrap())
-        });
+        let stdin = match &self.stdin {
+            Input::Nothing => Stdio::null(),
+            Input::Record(home, source) => {
+                let record = home.sh(source).any_stdout().check().stdout;
+                Stdio::from(File::open(home.write("work/record", record)).unwrap())
+            }
+            Input::File(file) => Stdio::from(File::open(file).unwrap()),
+        };
         time((self.command)(), stdin)
     }
 }
