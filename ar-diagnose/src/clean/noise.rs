@@ -81,7 +81,8 @@ impl State {
 
     /// Whether the line belongs to a session of codex, of which only the errors are its own word.
     fn in_session(&mut self, line: &str) -> bool {
-        let is_error = ["ERROR", "error:", "Error:"].iter().any(|start| line.starts_with(start));
+        // In lower case it is what a command of the session printed.
+        let is_error = line.starts_with("ERROR");
         let is_heading = matches!(line, "user" | "codex" | "thinking" | "exec" | "tokens used");
         self.codex = match (self.codex, line) {
             (_, line) if line.starts_with("OpenAI Codex") => Codex::Banner,
