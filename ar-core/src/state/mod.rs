@@ -169,6 +169,9 @@ pub fn explain(path: &Path, error: anyhow::Error) -> anyhow::Error {
 mod tests {
     use super::*;
 
+    /// Every schema that was ever out there.
+    const FROZEN: &[(i64, &str)] = &[(1, include_str!("../../../tests/fixtures/state-v1.sql"))];
+
     fn scratch() -> (tempfile::TempDir, PathBuf) {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("deep/state.db");
@@ -203,6 +206,28 @@ mod tests {
         Connection::open(&path).unwrap().execute_batch("CREATE TABLE theirs (x)").unwrap();
         let error = State::open(&path).unwrap_err().to_string();
         assert!(error.contains("another program"), "{error}");
+    }
+
+    #[test]
+    fn a_database_of_every_released_schema_is_copied_and_migrated() {
+        for (version, frozen) in FROZEN {
+            let (_dir, path) = scratch();
+            create_private_dir(path.parent().unwrap()).unwrap();
+            Connection::open(&path).unwrap().execute_batch(frozen).unwrap();
+            let state = State::open(&path).unwrap();
+            let ask = |sql: &str| state.db().query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+            assert_eq!(ask("PRAGMA user_version"), i64::try_from(schema::CURRENT).unwrap());
+            assert_eq!(ask("SELECT count(*) FROM run"), 3);
+            assert_eq!(ask("SELECT count(*) FROM content_words WHERE content_words MATCH 'answer'"), 1);
+            assert_eq!(ask("SELECT retry_at FROM health"), 1_763_629_321_000);
+            // What was summed up before is still subtracted as it was added.
+            state.db().execute("DELETE FROM run WHERE status = 'done'", []).unwrap();
+            assert_eq!(ask("SELECT sum(abs(runs) + abs(cost_micros) + abs(payload_bytes)) FROM tally"), 0);
+            let copy = path.with_file_name(format!("state.db.schema-{version}"));
+            let copy = Connection::open(copy).unwrap();
+            let copied: i64 = copy.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
+            assert_eq!(copied, *version);
+        }
     }
 
     #[test]
