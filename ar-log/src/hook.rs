@@ -65,13 +65,13 @@ fn called_for<'a>(hooks: &'a Hooks, record: &Record) -> Result<Vec<(&'static str
 pub fn keep(name: &str, command: &[String], state_file: &Path, now: Stamp) -> Result<()> {
     let mut record = Vec::new();
     stdin().read_to_end(&mut record).context("cannot read the record")?;
-    if let Err(problem) = run(command, &record) {
+    if let Err(problem) = run(command, &record, LIMIT) {
         note(state_file, &format!("{now} {name}: {problem:#}\n"))?;
     }
     Ok(())
 }
 
-fn run(command: &[String], record: &[u8]) -> Result<()> {
+fn run(command: &[String], record: &[u8], limit: Duration) -> Result<()> {
     let (program, arguments) = command.split_first().context("it names no program")?;
     let mut child = Command::new(program)
         .args(arguments)
@@ -94,14 +94,14 @@ fn run(command: &[String], record: &[u8]) -> Result<()> {
                 Err(anyhow::anyhow!("'{program}' ended with {status}"))
             };
         }
-        if start.elapsed() >= LIMIT {
+        if start.elapsed() >= limit {
             if let Some(group) =
                 i32::try_from(child.id()).ok().and_then(Pid::from_raw).filter(|pid| *pid != getpid())
             {
                 kill_process_group(group, Signal::KILL).context("cannot end it")?;
             }
             child.wait().with_context(|| format!("cannot wait for '{program}'"))?;
-            anyhow::bail!("'{program}' took longer than {} seconds and was ended", LIMIT.as_secs());
+            anyhow::bail!("'{program}' took longer than {} seconds and was ended", limit.as_secs());
         }
         sleep(PAUSE);
     }
@@ -121,4 +121,23 @@ fn note(state_file: &Path, line: &str) -> Result<()> {
     let mut log =
         OpenOptions::new().append(true).create(true).mode(0o600).open(&path).with_context(cannot)?;
     log.write_all(line.as_bytes()).with_context(cannot)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hook_that_takes_too_long_is_ended_with_its_children() {
+        let dir = tempfile::tempdir().unwrap();
+        let pid = dir.path().join("pid");
+        let script = format!("sleep 600 & echo $! >'{}'; wait", pid.display());
+        let command = ["/bin/sh".to_owned(), "-c".to_owned(), script];
+        let problem = run(&command, b"{}\n", Duration::from_secs(1)).unwrap_err().to_string();
+        assert_eq!(problem, "'/bin/sh' took longer than 1 seconds and was ended");
+        let pid: i32 = std::fs::read_to_string(pid).unwrap().trim().parse().unwrap();
+        // Whoever inherits it reaps it, at its own pace.
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        assert!(stat.is_empty() || stat.contains(") Z "), "{stat}");
+    }
 }
