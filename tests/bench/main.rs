@@ -6,6 +6,7 @@
 
 mod history;
 mod memory;
+mod queries;
 mod timing;
 
 use ar_tests::Home;
@@ -56,6 +57,8 @@ fn main() -> io::Result<()> {
         Subject::new("ar version", || short.ar(&["version"])),
     ];
     compare(&mut out, &subjects, ROUNDS)?;
+
+    queries::million(&mut out, &home(), &floor)?;
 
     writeln!(out, "\n{CALLS} calls at once, in milliseconds, on providers that answer at once:")?;
     timing::at_once(&mut out, "bare command", CALLS, || short.program("/bin/echo".as_ref(), &["ok"]))?;
