@@ -65,10 +65,16 @@ fn providers(document: &mut DocumentMut) -> anyhow::Result<&mut ArrayOfTables> {
     root.get_mut("providers").and_then(Item::as_array_of_tables_mut).context("'providers' is no list")
 }
 
-/// Takes a provider's keys from the top of the file; what describes the model stays.
+/// What stands at the top of a model's file and is no default of its providers.
+const OF_THE_MODEL: [&str; 4] = ["description", "strategy", "fallback", "hop"];
+
+/// Takes a provider's keys from the top of the file; what is said of the model stays.
 fn provider_at_the_top(root: &mut Table) -> ArrayOfTables {
-    let names: Vec<String> =
-        root.iter().map(|(name, _)| name.to_owned()).filter(|name| name != "description").collect();
+    let names: Vec<String> = root
+        .iter()
+        .map(|(name, _)| name.to_owned())
+        .filter(|name| !OF_THE_MODEL.contains(&name.as_str()))
+        .collect();
     let mut provider = Table::new();
     for (key, item) in names.iter().filter_map(|name| root.remove_entry(name)) {
         provider.insert_formatted(&key, item);

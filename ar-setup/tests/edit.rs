@@ -212,3 +212,18 @@ fn changes_at_the_same_time_all_happen() {
     let output = setup(&home, &["names", "providers"]).any_stdout().check();
     assert_eq!(String::from_utf8_lossy(&output.stdout).lines().count(), 18);
 }
+
+#[test]
+fn what_is_said_of_the_model_stays_at_the_top() {
+    let home = Home::new();
+    home.model("other", "command = 'cat'\n");
+    let top = "description = 'a'\nstrategy = 'ordered'\nfallback = ['other']\nhop = 'never'\n";
+    home.model("m", &format!("{top}command = 'codex'\nargs = ['exec']\n"));
+    let text = changed(&home, &["add-provider", "m", "--command", "my-agent"], "models/m.toml");
+    assert_eq!(
+        text,
+        format!(
+            "{top}\n[[providers]]\ncommand = 'codex'\nargs = ['exec']\n\n[[providers]]\ncommand = \"my-agent\"\n"
+        )
+    );
+}
