@@ -42,6 +42,10 @@ fn carefully(place: &Place, args: &[&str], deadline: Instant) -> anyhow::Result<
     let scratch = tempfile::tempdir()?;
     let outcome = probe::ask(&place.path, args, deadline, |command| {
         command.env("HOME", scratch.path());
+        // In a git repository aider sets a name for its author, whatever it is asked.
+        if place.path.is_absolute() {
+            command.current_dir(scratch.path());
+        }
         for name in ["XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"] {
             command.env_remove(name);
         }
