@@ -134,7 +134,7 @@ const QWEN: Known = Known {
     name: "qwen",
     template: include_str!("../templates/qwen.toml"),
     install: "npm install -g @qwen-code/qwen-code",
-    oldest: "0.5.0",
+    oldest: "0.24.0",
     login: "qwen",
     help: &["--help"],
     status: None,

@@ -143,7 +143,7 @@ fn gemini(url: &str) -> Setup {
     Setup {
         env: vec![
             ("GOOGLE_GEMINI_BASE_URL", url.to_owned()),
-            ("GEMINI_API_KEY", "mock".to_owned()),
+            ("GEMINI_API_KEY", "mock-key".to_owned()),
             ("GEMINI_MODEL", "gemini-2.5-flash".to_owned()),
         ],
         files: vec![(".gemini/settings.json", settings.to_string())],
