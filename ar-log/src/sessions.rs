@@ -3,7 +3,6 @@
 use crate::cli::Format;
 use crate::paper::Paper;
 use crate::select::Selection;
-use crate::when;
 use anyhow::{Context, Result};
 use ar_core::Stamp;
 use ar_core::state::State;
@@ -28,7 +27,7 @@ pub fn list(state_file: &Path, selection: &Selection, paper: &Paper) -> Result<(
             "v": 1, "session": session, "model": model, "provider": provider, "runs": runs,
             "last_at": Stamp(last), "prompt": prompt, "name": name,
         })));
-        let last = when::show(Stamp(last));
+        let last = paper.time(Stamp(last));
         rows.push(vec![
             last.into(),
             name.into(),

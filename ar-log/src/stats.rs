@@ -162,7 +162,7 @@ pub fn usage(state_file: &Path, selection: &Selection, paper: &Paper) -> Result<
         ("(READ)", true),
         ("(CACHED)", true),
         ("(WRITTEN)", true),
-        ("(COST)", true),
+        ("COST", true),
         BARS,
     ];
     paper.table(&columns, &usage_rows(&sums, &by))
