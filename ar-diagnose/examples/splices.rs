@@ -9,11 +9,12 @@ use ar_diagnose::evidence::Evidence;
 use ar_diagnose::judge::judge;
 use ar_diagnose::rule::BUILT_IN;
 use ar_diagnose::when::LONGEST;
+use rustix::time::{ClockId, clock_gettime};
 use serde_json::Value;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const SPLICES: usize = 10_000;
 const JUDGINGS: usize = 3;
@@ -33,13 +34,13 @@ fn main() -> Result<()> {
     for _ in 0..SPLICES {
         let stderr = splice(&texts, &mut chance).into_bytes();
         let evidence = Evidence { exit_code: Some(1), stderr, ..Evidence::default() };
-        // The machine does other things too: of some judgings of a text the quickest tells what it costs.
+        // Of some judgings of a text the quickest tells what it costs: the first finds cold caches.
         let mut quickest = Duration::MAX;
         let mut at = None;
         for _ in 0..JUDGINGS {
-            let start = Instant::now();
+            let start = processor();
             at = judge(&evidence, BUILT_IN, now).diagnosis.retry_at;
-            quickest = quickest.min(start.elapsed());
+            quickest = quickest.min(processor().saturating_sub(start));
         }
         times.push(quickest);
         ensure!(
@@ -52,10 +53,16 @@ fn main() -> Result<()> {
     let (median, p99, slowest) = (part(500), part(990), part(1000));
     writeln!(
         io::stdout(),
-        "{SPLICES} splices of {} texts: median {median:.2} ms, 99 % within {p99:.2} ms, slowest {slowest:.2} ms",
+        "{SPLICES} splices of {} texts, processor time: median {median:.2} ms, 99 % within {p99:.2} ms, slowest {slowest:.2} ms",
         texts.len()
     )
     .context("cannot write to standard output")
+}
+
+/// The processor time of this thread: the machine may do other things too.
+fn processor() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
 fn ms(time: Duration) -> f64 {
