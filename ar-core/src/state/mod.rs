@@ -5,6 +5,7 @@
 
 mod place;
 mod schema;
+mod turn;
 
 pub use place::{NETWORK_VARIABLE, network};
 
@@ -20,17 +21,22 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
+use turn::Turn;
 
 /// How long a statement waits for other processes before the database counts as locked.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// A write-ahead log above this size in bytes is moved into the database by whoever closes it.
+/// A write-ahead log above this size in bytes is moved into the database by whoever closes it: the next process reads all of
+/// it again.
 const WAL_LIMIT: u64 = 256 * 1024;
+/// The same for one who had to wait for others, because all of them would wait for the disk then.
+const WAL_LIMIT_OF_A_CROWD: u64 = 16 * WAL_LIMIT;
 
 /// An open state database of the current schema.
 #[derive(Debug)]
 pub struct State {
     db: Connection,
     path: PathBuf,
+    has_waited: bool,
 }
 
 impl State {
@@ -42,7 +48,7 @@ impl State {
         create_file(path)?;
         place::refuse_network(path)?;
         let db = connect(path).map_err(|error| explain(path, error))?;
-        Ok(Self { db, path: path.to_owned() })
+        Ok(Self { db, path: path.to_owned(), has_waited: false })
     }
 
     /// The connection, for statements that only read.
@@ -54,6 +60,8 @@ impl State {
     /// it has written. An error rolls back.
     pub fn write<T>(&mut self, work: impl FnOnce(&Transaction) -> anyhow::Result<T>) -> anyhow::Result<T> {
         let path = self.path.clone();
+        let turn = Turn::take(&path);
+        self.has_waited |= turn.has_waited;
         let explained = |error: rusqlite::Error| explain(&path, error.into());
         let transaction =
             self.db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(explained)?;
@@ -66,7 +74,8 @@ impl State {
     pub fn close(self) -> anyhow::Result<()> {
         let mut wal = self.path.clone().into_os_string();
         wal.push("-wal");
-        if std::fs::metadata(wal).is_ok_and(|wal| wal.len() > WAL_LIMIT) {
+        let limit = if self.has_waited { WAL_LIMIT_OF_A_CROWD } else { WAL_LIMIT };
+        if std::fs::metadata(wal).is_ok_and(|wal| wal.len() > limit) {
             self.db.busy_timeout(Duration::ZERO).and_then(|()| checkpoint(&self.db)).or_else(unless_busy)?;
         }
         self.db.close().map_err(|(_, error)| explain(&self.path, error.into()))
