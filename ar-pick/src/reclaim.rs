@@ -161,11 +161,11 @@ mod tests {
     }
 
     #[test]
-    fn leases_are_found_without_reading_the_history() {
+    fn leases_are_found_without_reading_a_row_of_the_history() {
         let dir = tempfile::tempdir().unwrap();
         let state = State::open(&dir.path().join("state.db")).unwrap();
         let plan = format!("EXPLAIN QUERY PLAN {LEASES}");
         let steps: String = state.db().query_row(&plan, [], |row| row.get(3)).unwrap();
-        assert_eq!(steps, "SCAN run USING INDEX run_live");
+        assert_eq!(steps, "SCAN run USING COVERING INDEX run_live");
     }
 }

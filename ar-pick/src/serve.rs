@@ -40,18 +40,19 @@ fn pick(cli: &Cli, run: &str, now: Stamp, record: &mut Record) -> Result<()> {
     let place = Place::new(cli)?;
     let name = place.config.choose_model(&place.config_dir, cli.model.as_deref())?;
     record.set("model", &name)?;
-    let model = place.load(&name)?;
+    // The end of the process, which is near, frees a long pool faster than we would.
+    let model: &Model = Box::leak(Box::new(place.load(&name)?));
     if let Some(only) = &cli.provider {
         model.provider(only)?;
     }
     let mut state = State::open(&place.state_file)?;
-    let session = session::find(&state, cli, &model)?;
+    let session = session::find(&state, cli, model)?;
     let mut request = Request::new(cli, &place, run, now)?;
     if let Some(asked) = &session {
         record.set("session", &asked.session)?;
         request.only = asked.provider.as_deref().or(request.only);
     }
-    let (served, picked) = first_able(cli, &mut state, &mut request, &model)?;
+    let (served, picked) = first_able(cli, &mut state, &mut request, model)?;
     state.close()?;
     if let Some(other) = served {
         record.set("model", &other)?;
