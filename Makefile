@@ -52,9 +52,11 @@ check-clis:
 	$(CARGO) build --locked --workspace --bins
 	$(target)/debug/ar-check-clis $(AGENTS)
 
+# BENCH_ROWS is the length of the longest history; ten million rows take some gigabytes and a minute or two.
+BENCH_ROWS = 10000000
 bench: all
 	$(CARGO) build --release --locked -p ar-tests --bins
-	$(release)/ar-bench
+	$(release)/ar-bench $(BENCH_ROWS)
 	$(CARGO) run --release --locked -q -p ar-diagnose --example splices -- tests/fixtures/errors $(FILES)
 
 install: all

@@ -1,11 +1,13 @@
 //! `make bench`: what the tools cost, measured side by side with the bare command in one run.
 //!
+//! An argument is the number of rows of the longest history; ten million take some gigabytes in `TMPDIR` while they last.
 //! Nothing is asserted: times depend on the machine and on what else it does. Compare lines of one run with each other.
 
 #![allow(clippy::unwrap_used, reason = "a measurement that cannot be made ends the program")]
 
 mod history;
 mod memory;
+mod pick;
 mod queries;
 mod timing;
 
@@ -18,12 +20,14 @@ use timing::{Subject, compare};
 const ROUNDS: usize = 200;
 /// The rows of a long history.
 const ROWS: u32 = 100_000;
+/// The rows of a very long one, where no argument says how many.
+const MANY_ROWS: u32 = 10_000_000;
 /// The calls made at once.
 const CALLS: usize = 64;
 
 fn main() -> io::Result<()> {
+    let rows = std::env::args().nth(1).map_or(MANY_ROWS, |rows| rows.parse().unwrap());
     let (short, long) = (home(), home());
-    let crowd = crowd();
     history::fill(&long, ROWS);
     let (short_text, long_text) = (text(&short, "short", 4 << 10), text(&short, "long", 10 << 20));
     let mut out = io::stdout().lock();
@@ -42,7 +46,6 @@ fn main() -> io::Result<()> {
         Subject::new("pipeline in sh, 100,000 rows", || long.sh(PIPELINE)),
         Subject::new("ar-pick, no history", || short.tool("ar-pick", &["-m", "pool"])),
         Subject::new("ar-pick, 100,000 rows", || long.tool("ar-pick", &["-m", "pool"])),
-        Subject::new("ar-pick, 1,000 providers", || crowd.tool("ar-pick", &["-m", "pool"])),
         Subject::with_record("ar-exec", &short, "ar-pick -m pool", || short.tool("ar-exec", &["hi"])),
         Subject::with_record("ar-diagnose", &short, "ar-pick -m pool | ar-exec hi", || {
             short.tool("ar-diagnose", &[])
@@ -64,6 +67,8 @@ fn main() -> io::Result<()> {
     timing::at_once(&mut out, "bare command", CALLS, || short.program("/bin/echo".as_ref(), &["ok"]))?;
     timing::at_once(&mut out, "ar run, no history", CALLS, || short.ar(&["run", "-m", "pool", "hi"]))?;
     timing::at_once(&mut out, "ar run, 100,000 rows", CALLS, || long.ar(&["run", "-m", "pool", "hi"]))?;
+
+    pick::measure(&mut out, &floor, rows)?;
 
     writeln!(
         out,
@@ -94,13 +99,5 @@ fn home() -> Home {
         .map(|name| format!("[[providers]]\nname = \"{name}\"\ncommand = \"/bin/echo\"\nargs = [\"ok\"]\n"));
     home.model("pool", &providers.concat());
     home.ar(&["run", "-m", "pool", "hi"]).stdout("ok\n").check();
-    home
-}
-
-/// A home with a pool of many providers.
-fn crowd() -> Home {
-    let home = Home::new();
-    let provider = |n| format!("[[providers]]\nname = \"p{n}\"\ncommand = \"/bin/echo\"\n");
-    home.model("pool", &(0..1000).map(provider).collect::<String>());
     home
 }

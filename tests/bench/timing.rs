@@ -86,8 +86,8 @@ pub fn at_once(out: &mut impl Write, name: &str, runs: usize, command: impl Fn()
         threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
     let all = ms(start.elapsed());
-    let [median, last] = [0.5, 1.0].map(|part| ms(quantile(&mut times, part)));
-    writeln!(out, "{name:30} all {all:8.1}   median {median:8.1}   slowest {last:8.1}")
+    let [median, p99, last] = [0.5, 0.99, 1.0].map(|part| ms(quantile(&mut times, part)));
+    writeln!(out, "{name:30} all {all:8.1}   median {median:8.1}   p99 {p99:8.1}   slowest {last:8.1}")
 }
 
 fn time(run: Run, stdin: Stdio) -> Duration {
