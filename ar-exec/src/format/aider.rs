@@ -7,7 +7,12 @@ use super::scanner::LINE;
 /// Begins the banner, which ends with the next empty line.
 const BANNER: &str = "Aider v";
 /// Between the banner and the answer.
-const NOTICES: [&str; 3] = ["Initial repo scan can be slow", "Repo-map can't include", "Has it been deleted"];
+const NOTICES: [&str; 4] = [
+    "Initial repo scan can be slow",
+    "Repo-map can't include",
+    "Has it been deleted",
+    "Empty response received from LLM",
+];
 /// Ends an error of the provider and its wrapped lines.
 const AFTER_ERROR: [&str; 2] = ["The API provider", "Retrying in"];
 
