@@ -1,8 +1,9 @@
 //! The child and all that descends from it: signalled together, reaped together, ended together.
 
+use crate::keeper::Keeper;
 use crate::signals::{Signals, sleep};
 use anyhow::Context;
-use ar_core::processes;
+use ar_core::processes::{self, Below};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, getpid, kill_process_group, waitid};
 use std::io;
@@ -27,6 +28,10 @@ pub struct Family {
     since: Instant,
     ended: Option<Ended>,
     alone: bool,
+    /// Who ends what is left where we cannot.
+    keeper: Option<Keeper>,
+    /// Whether to start one has been tried; a second try would come too late.
+    has_tried: bool,
 }
 
 /// The end of the child itself.
@@ -52,7 +57,16 @@ impl Family {
     /// The family of a child that was just started for a run; `has_strangers` as [`has_children`] said before.
     pub fn of(run: &str, leader: Pid, since: Instant, has_strangers: bool) -> Self {
         let root = (!has_strangers).then(getpid);
-        Self { run: run.to_owned(), root, leader, since, ended: None, alone: false }
+        Self {
+            run: run.to_owned(),
+            root,
+            leader,
+            since,
+            ended: None,
+            alone: false,
+            keeper: None,
+            has_tried: false,
+        }
     }
 
     /// When the child was started.
@@ -75,7 +89,37 @@ impl Family {
         if self.alone {
             return Ok(0);
         }
-        Ok(processes::count(&self.run, self.root)? as u64)
+        Ok(processes::count(&self.run, self.below())? as u64)
+    }
+
+    fn below(&self) -> Option<Below> {
+        let spared = self.keeper.as_ref().map(Keeper::pid);
+        self.root.map(|root| Below { root, spared })
+    }
+
+    /// Has a keeper stand by, while there is one thread only. Without one, what is left of a killed ar-exec is ended by whoever called it, or by the next
+    /// tool.
+    pub fn keep(&mut self) {
+        if !std::mem::replace(&mut self.has_tried, true) {
+            self.keeper = Keeper::start(&self.run).ok();
+        }
+    }
+
+    /// Leaves what is left of the family to a keeper, so that nobody has to wait for its end. Not where there is none, or
+    /// where some processes do not carry the mark of the run: then the family is given back. Call this while there is one
+    /// thread only.
+    pub fn leave(mut self, linger: Duration) -> Result<(), Self> {
+        self.keep();
+        let all = processes::count(&self.run, self.below());
+        let marked = processes::count(&self.run, None);
+        let can_be_found = matches!((all, marked), (Ok(all), Ok(marked)) if all == marked);
+        match self.keeper.take_if(|keeper| can_be_found && keeper.leave(linger)) {
+            Some(_) => {
+                self.alone = true;
+                Ok(())
+            }
+            None => Err(self),
+        }
     }
 
     /// Takes the status of every process that has ended, and learns whether any is left.
@@ -117,7 +161,7 @@ impl Family {
 
     /// Sends a signal to all of the family.
     pub fn signal(&self, signal: Signal) {
-        let reached = processes::signal(&self.run, self.root, signal);
+        let reached = processes::signal(&self.run, self.below(), signal);
         if signal == Signal::KILL || !matches!(reached, Ok(count) if count > 0) {
             // The group may be gone by now, which is what is wanted.
             let _ = kill_process_group(self.leader, signal);
@@ -164,6 +208,9 @@ impl Drop for Family {
     fn drop(&mut self) {
         if !self.alone {
             self.signal(Signal::KILL);
+        }
+        if let Some(keeper) = self.keeper.take() {
+            keeper.dismiss();
         }
     }
 }

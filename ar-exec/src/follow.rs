@@ -39,14 +39,19 @@ pub struct Following {
     thread: JoinHandle<io::Result<Option<Outcome>>>,
 }
 
+/// Whether there is anybody to show a run to, or any limit to watch.
+pub fn is_wanted(plan: &Plan, tee: Option<&Tee>) -> bool {
+    let limits = &plan.limits;
+    tee.is_some() || plan.format.is_some() && (limits.max_turns.is_some() || limits.max_cost_usd.is_some())
+}
+
 /// Starts to follow a run, if there is anybody to show it to or any limit to watch.
 pub fn start(plan: &Plan, dir: &RunDir, tee: Option<&Tee>) -> anyhow::Result<Option<Following>> {
-    let told =
-        Told { max_turns: plan.limits.max_turns, max_cost_usd: plan.limits.max_cost_usd, price: plan.price };
-    let watches = plan.format.is_some() && (told.max_turns.is_some() || told.max_cost_usd.is_some());
-    if tee.is_none() && !watches {
+    if !is_wanted(plan, tee) {
         return Ok(None);
     }
+    let told =
+        Told { max_turns: plan.limits.max_turns, max_cost_usd: plan.limits.max_cost_usd, price: plan.price };
     let reader =
         plan.format.map(|format| anyhow::Ok(Reader::new(format, dir.create_answer()?))).transpose()?;
     let live = Live::of(tee)?;

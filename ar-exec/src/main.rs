@@ -11,6 +11,7 @@ mod follow;
 mod format;
 mod git;
 mod growth;
+mod keeper;
 mod outcome;
 mod plan;
 mod price;

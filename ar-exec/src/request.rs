@@ -138,10 +138,14 @@ impl Request {
         }
         let before = plan.watches_git.then(|| Moment::of(&plan.cwd)).flatten();
         let terminal = plan.resources.has_terminal.then(Terminal::open).transpose()?;
-        let family = match child::start(plan, record, dir, &streams, terminal.as_ref()) {
+        let mut family = match child::start(plan, record, dir, &streams, terminal.as_ref()) {
             Err(error) => return Ok((outcome::not_started(plan, started, End::Spawn, Some(error)), None)),
             Ok(family) => family,
         };
+        if terminal.is_some() || follow::is_wanted(plan, self.tee.as_ref()) {
+            // There are more threads soon, which is too late.
+            family.keep();
+        }
         let pump = terminal.map(|terminal| terminal.pump(streams.copy_stdout()?)).transpose()?;
         let following = follow::start(plan, dir, self.tee.as_ref())?;
         let watch = Watch::new(family, &plan.limits, &streams, following.as_ref(), signals);

@@ -24,6 +24,9 @@ const SETTLE: Duration = Duration::from_millis(100);
 /// 9 ms to close an inotify descriptor.
 const LOOK: Duration = Duration::from_millis(250);
 
+/// How long a run goes without a keeper. One that is over by then is spared the cost, and an agent has hardly begun.
+const UNKEPT: Duration = Duration::from_millis(5);
+
 /// How a run ended.
 #[derive(Debug)]
 pub struct Fate {
@@ -58,6 +61,7 @@ pub struct Watch<'a> {
     idle_at: Option<Instant>,
     sizes: (u64, u64),
     look_at: Option<Instant>,
+    keep_at: Option<Instant>,
     stdout: io::Stdout,
     has_reader: bool,
 }
@@ -77,6 +81,7 @@ impl<'a> Watch<'a> {
             idle_at: limits.idle_timeout.and_then(|limit| family.since().checked_add(limit)),
             has_reader: is_pipe(stdout.as_fd()),
             look_at: limits.max_output.map(|_| Instant::now() + LOOK),
+            keep_at: family.since().checked_add(UNKEPT),
             sizes: (0, 0),
             family,
             limits,
@@ -93,6 +98,9 @@ impl<'a> Watch<'a> {
             self.family.reap(self.signals)?;
             if let Some(ended) = self.family.ended() {
                 break if ended.status.code().is_some() { End::Exit } else { End::Signal };
+            }
+            if self.keep_at.take_if(|at| Instant::now() >= *at).is_some() {
+                self.family.keep();
             }
             if let Some(end) = self.reached_limit(Instant::now())? {
                 break self.end(end)?;
@@ -154,7 +162,7 @@ impl<'a> Watch<'a> {
 
     /// Sleeps until something happens or the next limit is reached; gives what ends the run.
     fn sleep(&mut self) -> anyhow::Result<Option<End>> {
-        let next = [self.wall_at, self.idle_at, self.look_at].into_iter().flatten().min();
+        let next = [self.wall_at, self.idle_at, self.look_at, self.keep_at].into_iter().flatten().min();
         let (events, mut fds): (Vec<Event>, Vec<PollFd>) = self.events().into_iter().unzip();
         poll(&mut fds, next.map(|at| at.saturating_duration_since(Instant::now())))?;
         let came: Vec<Event> = events
@@ -206,8 +214,14 @@ impl<'a> Watch<'a> {
     }
 }
 
-/// Ends what a child left behind, after it had its time to end by itself. A signal cuts that short.
+/// Sees to it that what a child left behind ends, after it had its time to end by itself. A signal cuts that short.
 pub fn end_leftover(mut family: Family, linger: Duration, signals: &Signals) -> anyhow::Result<()> {
+    if !family.is_gone() && !signals.was_told_to_end() {
+        match family.leave(linger) {
+            Ok(()) => return Ok(()),
+            Err(back) => family = back,
+        }
+    }
     let since = Instant::now();
     while !family.is_gone() && since.elapsed() < linger && !signals.was_told_to_end() {
         sleep(&[signals.child(), signals.ending()], Some(linger.saturating_sub(since.elapsed())))?;

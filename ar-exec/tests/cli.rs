@@ -84,11 +84,16 @@ impl World {
 
     /// How many processes wrote their ids to the file `pids`, and how many of them live.
     fn live_pids(&self) -> (usize, usize) {
-        let pids = fs::read_to_string(self.path("pids")).unwrap();
+        let pids = fs::read_to_string(self.path("pids")).unwrap_or_default();
         let is_alive = |pid: &&str| {
             fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
         };
         (pids.lines().count(), pids.lines().filter(is_alive).count())
+    }
+
+    /// Waits until none of these lives.
+    fn await_end_of_pids(&self) {
+        wait_until("the end of all processes", || self.live_pids().1 == 0);
     }
 
     fn spawn(&self, args: &[&str]) -> std::process::Child {
@@ -543,6 +548,14 @@ fn children_that_a_shell_left_to_us_are_none_of_our_business() {
     assert_eq!(world.live_pids(), (1, 0));
 }
 
+fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let since = std::time::Instant::now();
+    while !is_so() {
+        assert!(since.elapsed().as_secs() < 30, "waited in vain for {what}");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+}
+
 #[test]
 fn what_the_child_leaves_behind_does_not_hold_up_its_record() {
     let world = World::new();
@@ -554,7 +567,24 @@ fn what_the_child_leaves_behind_does_not_hold_up_its_record() {
     assert_eq!((&exec["end"], &exec["exit_code"]), (&json!("exit"), &json!(0)));
     assert!(exec["leftover"].as_u64() >= Some(1), "{exec}");
     assert!(exec["elapsed_ms"].as_u64() < Some(10_000), "{exec}");
-    assert_eq!(world.live_pids(), (1, 0));
+    // Nor does it hold up ar-exec: what ends it goes on by itself.
+    world.await_end_of_pids();
+}
+
+#[test]
+fn nothing_outlives_an_ar_exec_that_is_killed() {
+    let world = World::new();
+    let agent = "setsid sh -c 'trap \"\" TERM; echo $$ >>pids; sleep 60' & echo $$ >>pids; sleep 60";
+    let script =
+        format!("exec {} -- sh -c '{}'", env!("CARGO_BIN_EXE_ar-exec"), agent.replace('\'', "'\\''"));
+    let mut exec = std::process::Command::new("sh");
+    exec.args(["-c", &script]).env_clear().envs(world.vars()).current_dir(world.home.path());
+    exec.stdin(std::process::Stdio::null()).stdout(std::process::Stdio::null());
+    let mut exec = exec.spawn().unwrap();
+    wait_until("two processes", || world.live_pids().0 == 2);
+    exec.kill().unwrap();
+    exec.wait().unwrap();
+    world.await_end_of_pids();
 }
 
 #[test]

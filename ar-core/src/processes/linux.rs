@@ -1,6 +1,6 @@
 //! Processes by way of `/proc`.
 
-use super::{Run, below};
+use super::Run;
 use rustix::fs::{Mode, OFlags, open, openat};
 use rustix::process::{Pid, Signal, getpid, pidfd_send_signal};
 use std::fs::{self, File};
@@ -10,10 +10,10 @@ use std::os::fd::OwnedFd;
 /// Sends the signal, if there is one, and counts who got it.
 pub(super) fn signal(run: &Run, signal: Option<Signal>) -> io::Result<usize> {
     let parents = parents()?;
-    let descendants = run.root.map(|root| below(root, &parents)).unwrap_or_default();
+    let descendants = run.descendants(&parents);
     let mut count = 0;
     for (pid, parent) in parents {
-        if pid == getpid() || Some(pid) == run.root {
+        if run.spares(pid) {
             continue;
         }
         let Some(process) = Process::open(pid) else { continue };

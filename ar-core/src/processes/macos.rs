@@ -1,6 +1,6 @@
 //! Processes by way of libproc and sysctl(3).
 
-use super::{Run, below};
+use super::Run;
 use rustix::process::{Pid, Signal, getpid, kill_process};
 use std::io;
 use std::mem::{size_of, zeroed};
@@ -9,10 +9,10 @@ use std::ptr::null_mut;
 /// Sends the signal, if there is one, and counts who got it.
 pub(super) fn signal(run: &Run, signal: Option<Signal>) -> io::Result<usize> {
     let parents = parents()?;
-    let descendants = run.root.map(|root| below(root, &parents)).unwrap_or_default();
+    let descendants = run.descendants(&parents);
     let mut count = 0;
     for (pid, _) in parents {
-        if pid == getpid() || Some(pid) == run.root {
+        if run.spares(pid) {
             continue;
         }
         if descendants.contains(&pid) || run.marks(&environment(pid)) {

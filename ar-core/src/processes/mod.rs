@@ -12,7 +12,7 @@ mod mark;
 pub use mark::{is_gone, mark};
 
 use anyhow::Context;
-use rustix::process::{Pid, Signal};
+use rustix::process::{Pid, Signal, getpid};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -25,12 +25,21 @@ pub const OUTER_VARIABLE: &str = "AGENT_RUNNER_OUTER";
 const ROUNDS: u32 = 50;
 const PAUSE: Duration = Duration::from_millis(20);
 
+/// The descendants of a process, which itself is not one of them.
+#[derive(Debug, Clone, Copy)]
+pub struct Below {
+    /// That process.
+    pub root: Pid,
+    /// A descendant that is left alone.
+    pub spared: Option<Pid>,
+}
+
 /// Sends a signal to every process of a run but the caller, runs inside it included: those that carry its mark, and
-/// those that descend from `root`, which itself is spared. Gives how many got it.
+/// those `below` a process. Gives how many got it.
 ///
 /// A process that may not be signalled, because it runs as another user, is passed over.
-pub fn signal(run: &str, root: Option<Pid>, signal: Signal) -> anyhow::Result<usize> {
-    system::signal(&Run { id: run, root }, Some(signal))
+pub fn signal(run: &str, below: Option<Below>, signal: Signal) -> anyhow::Result<usize> {
+    system::signal(&Run { id: run, below }, Some(signal))
         .with_context(|| format!("cannot list the processes of run '{run}'"))
 }
 
@@ -53,8 +62,8 @@ pub fn kill_remains(run: &str) -> anyhow::Result<usize> {
 }
 
 /// How many processes [`signal`] would reach.
-pub fn count(run: &str, root: Option<Pid>) -> anyhow::Result<usize> {
-    system::signal(&Run { id: run, root }, None)
+pub fn count(run: &str, below: Option<Below>) -> anyhow::Result<usize> {
+    system::signal(&Run { id: run, below }, None)
         .with_context(|| format!("cannot list the processes of run '{run}'"))
 }
 
@@ -77,10 +86,23 @@ fn marks_in(environment: &[u8]) -> Vec<String> {
 /// What makes a process part of a run.
 struct Run<'a> {
     id: &'a str,
-    root: Option<Pid>,
+    below: Option<Below>,
 }
 
 impl Run<'_> {
+    /// Those of the processes, given with their parents, that descend from the root.
+    fn descendants(&self, processes: &[(Pid, Pid)]) -> Vec<Pid> {
+        let Some(Below { root, spared }) = self.below else { return Vec::new() };
+        let mut found = below(root, processes);
+        found.retain(|pid| Some(*pid) != spared);
+        found
+    }
+
+    /// Whether a process is never one of the run: the caller, and the root.
+    fn spares(&self, pid: Pid) -> bool {
+        pid == getpid() || self.below.is_some_and(|below| below.root == pid)
+    }
+
     /// Whether an environment, its variables parted by NUL, is that of a process of the run or of a run inside it.
     fn marks(&self, environment: &[u8]) -> bool {
         environment.split(|byte| *byte == 0).any(|variable| {
@@ -133,7 +155,7 @@ mod tests {
 
     #[test]
     fn a_run_marks_its_own_processes_and_those_of_runs_inside_it() {
-        let run = Run { id: "B", root: None };
+        let run = Run { id: "B", below: None };
         for (environment, marked) in [
             ("HOME=/\0AGENT_RUNNER_RUN=B\0", true),
             ("AGENT_RUNNER_RUN=B", true),
@@ -161,6 +183,8 @@ mod tests {
         let table = [(2, 1), (3, 2), (4, 3), (5, 1), (6, 5)].map(|(child, parent)| (pid(child), pid(parent)));
         assert_eq!(below(pid(2), &table), [pid(3), pid(4)]);
         assert_eq!(below(pid(6), &table), []);
+        let run = Run { id: "B", below: Some(Below { root: pid(1), spared: Some(pid(5)) }) };
+        assert_eq!(run.descendants(&table), [pid(2), pid(3), pid(6), pid(4)]);
     }
 
     #[test]
@@ -169,7 +193,7 @@ mod tests {
         let mut child = std::process::Command::new("sleep").arg("60").env(RUN_VARIABLE, run).spawn().unwrap();
         assert_eq!(kill_remains("01K9ZXW6N7Q8R9S0T1V2W3X4Y8").unwrap(), 0);
         while !marked().unwrap().contains(run) {}
-        assert!(count("", Some(rustix::process::getpid())).unwrap() >= 1);
+        assert!(count("", Some(Below { root: getpid(), spared: None })).unwrap() >= 1);
         // The exec that the mark comes with may still be on its way.
         while kill_remains(run).unwrap() == 0 {}
         assert!(!child.wait().unwrap().success());

@@ -1,0 +1,139 @@
+//! A process beside ar-exec that ends what is left of a run when ar-exec cannot, because it was killed, and when nobody shall
+//! wait for that, because the run is over.
+
+use rustix::process::Pid;
+use std::io::{self, PipeWriter, Write};
+use std::time::Duration;
+
+#[cfg(target_os = "linux")]
+use {
+    ar_core::processes,
+    rustix::process::Signal,
+    std::io::{PipeReader, Read},
+    std::os::fd::AsRawFd,
+    std::thread::sleep,
+    std::time::Instant,
+};
+
+/// From SIGTERM to SIGKILL: what is left over had its time to linger.
+#[cfg(target_os = "linux")]
+const GRACE: Duration = Duration::from_secs(1);
+/// The pause between two looks at what is left.
+#[cfg(target_os = "linux")]
+const LOOK: Duration = Duration::from_millis(100);
+/// The order that says that there is nothing to do. Any other is how many milliseconds what is left may linger.
+const NOTHING: u64 = u64::MAX;
+
+/// A keeper that waits for its order; the end of file is one as well, and says that we were killed.
+#[derive(Debug)]
+pub struct Keeper {
+    pid: Pid,
+    orders: PipeWriter,
+}
+
+impl Keeper {
+    /// Starts the keeper of a run. Call this while there is one thread only.
+    ///
+    /// It is a child that sends no signal when it ends, which keeps it out of the wait for the children of the run; it would
+    /// be one of them if it executed a program.
+    #[cfg(target_os = "linux")]
+    #[allow(unsafe_code, reason = "such a child has no safe form")]
+    pub fn start(run: &str) -> io::Result<Self> {
+        let (orders, writer) = io::pipe()?;
+        // SAFETY: without flags and a stack this is fork(2), and no other thread holds a lock that the child might need.
+        let pid = unsafe { libc::syscall(libc::SYS_clone, 0, 0, 0, 0, 0) };
+        if pid == 0 {
+            detach(orders.as_raw_fd());
+            keep(run, orders);
+            // SAFETY: the call takes a number and does not return: what ar-exec does at its end is not the keeper's to do.
+            unsafe { libc::_exit(0) };
+        }
+        match i32::try_from(pid).ok().filter(|pid| *pid > 0).and_then(Pid::from_raw) {
+            Some(pid) => Ok(Self { pid, orders: writer }),
+            None => Err(io::Error::last_os_error()),
+        }
+    }
+
+    /// Other systems have no such children, and whoever called us ends what a killed ar-exec leaves behind.
+    #[cfg(not(target_os = "linux"))]
+    pub fn start(_run: &str) -> io::Result<Self> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Its process, which is no part of the run.
+    pub fn pid(&self) -> Pid {
+        self.pid
+    }
+
+    /// Leaves to it what is left of the run, and tells whether it takes it.
+    pub fn leave(&mut self, linger: Duration) -> bool {
+        let millis = u64::try_from(linger.as_millis()).unwrap_or(NOTHING).min(NOTHING - 1);
+        self.orders.write_all(&millis.to_ne_bytes()).is_ok()
+    }
+
+    /// Tells it that nothing is left, and waits for its end, so that nobody else has to.
+    #[allow(unsafe_code, reason = "only waitpid with this flag finds such a child")]
+    pub fn dismiss(mut self) {
+        // One that was killed needs no order.
+        let _ = self.orders.write_all(&NOTHING.to_ne_bytes());
+        #[cfg(target_os = "linux")]
+        // SAFETY: the status is asked for by nobody, and the call writes to no other place.
+        unsafe {
+            libc::waitpid(self.pid.as_raw_nonzero().get(), std::ptr::null_mut(), libc::__WCLONE);
+        }
+    }
+}
+
+/// Takes a name of its own, leaves the session of ar-exec, whose signals are not meant for the keeper, and closes all of its
+/// files but one, so that whoever reads from ar-exec does not wait for the keeper.
+#[cfg(target_os = "linux")]
+#[allow(unsafe_code, reason = "descriptors that others own are closed by number")]
+fn detach(keep: i32) {
+    // SAFETY: the texts end with NUL, and nothing that owns a descriptor is used in this process from here on.
+    unsafe {
+        // Whoever kills ar-exec by its name does not mean the keeper.
+        libc::prctl(libc::PR_SET_NAME, c"ar-keeper".as_ptr());
+        for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT, libc::SIGTSTP] {
+            libc::signal(signal, libc::SIG_IGN);
+        }
+        libc::setsid();
+        // The directory may be one that somebody wants to unmount.
+        libc::chdir(c"/".as_ptr());
+        for (first, last) in [(0, keep - 1), (keep + 1, i32::MAX)] {
+            if libc::syscall(libc::SYS_close_range, first, last, 0) != 0 {
+                // A kernel of before 2020.
+                for fd in first..=last.min(1023) {
+                    libc::close(fd);
+                }
+            }
+        }
+    }
+}
+
+/// The whole life of a keeper. Where processes cannot be listed, it can end none, and has nobody to tell.
+#[cfg(target_os = "linux")]
+fn keep(run: &str, mut orders: PipeReader) {
+    let mut order = [0; 8];
+    match orders.read_exact(&mut order).map(|()| u64::from_ne_bytes(order)) {
+        Ok(NOTHING) => return,
+        Ok(linger) => {
+            wait(run, Duration::from_millis(linger));
+            // See above.
+            let _ = processes::signal(run, None, Signal::TERM);
+            let _ = processes::signal(run, None, Signal::CONT);
+            wait(run, GRACE);
+        }
+        Err(_) => {}
+    }
+    // See above.
+    let _ = processes::kill_remains(run);
+}
+
+/// Waits until nothing is left of a run, or the time is over.
+#[cfg(target_os = "linux")]
+fn wait(run: &str, limit: Duration) {
+    let since = Instant::now();
+    while since.elapsed() < limit && !matches!(processes::count(run, None), Ok(0)) {
+        sleep(LOOK.min(limit.saturating_sub(since.elapsed())));
+    }
+}
