@@ -86,14 +86,15 @@ impl Attempt {
                 polled => polled.context("cannot wait for the pick")?,
             };
             let [picked, signalled] = fds.map(|fd| !fd.revents().is_empty());
+            if picked {
+                // A signal that came as well is not acknowledged: it ends the run that begins now.
+                return Ok(false);
+            }
             if signalled {
                 signals.acknowledge()?;
-                if signals.arrived().is_some() && !picked {
+                if signals.arrived().is_some() {
                     return Ok(true);
                 }
-            }
-            if picked {
-                return Ok(false);
             }
         }
     }
