@@ -9,12 +9,17 @@ use std::time::Duration;
 use {
     ar_core::processes,
     rustix::process::Signal,
+    std::fs,
     std::io::{PipeReader, Read},
     std::os::fd::AsRawFd,
+    std::os::unix::fs::FileExt,
     std::thread::sleep,
     std::time::Instant,
 };
 
+/// What a list of processes calls it.
+#[cfg(target_os = "linux")]
+const NAME: &std::ffi::CStr = c"ar-keeper";
 /// From SIGTERM to SIGKILL: what is left over had its time to linger.
 #[cfg(target_os = "linux")]
 const GRACE: Duration = Duration::from_secs(1);
@@ -43,6 +48,8 @@ impl Keeper {
         // SAFETY: without flags and a stack this is fork(2), and no other thread holds a lock that the child might need.
         let pid = unsafe { libc::syscall(libc::SYS_clone, 0, 0, 0, 0, 0) };
         if pid == 0 {
+            // A wrong name in a list of processes is no reason not to be there.
+            let _ = take_name();
             detach(orders.as_raw_fd());
             keep(run, orders);
             // SAFETY: the call takes a number and does not return: what ar-exec does at its end is not the keeper's to do.
@@ -84,15 +91,28 @@ impl Keeper {
     }
 }
 
-/// Takes a name of its own, leaves the session of ar-exec, whose signals are not meant for the keeper, and closes all of its
+/// Puts a name of its own in place of the command line of ar-exec: who looks for ar-exec, to end it or to wait for it, does
+/// not mean the keeper.
+#[cfg(target_os = "linux")]
+fn take_name() -> io::Result<()> {
+    let status = fs::read_to_string("/proc/self/stat")?;
+    // Numbered from the third one, which follows the command's name: proc_pid_stat(5).
+    let fields: Vec<&str> = status.rsplit(") ").next().unwrap_or_default().split(' ').collect();
+    let field = |number: usize| fields.get(number - 3)?.parse::<u64>().ok();
+    let (Some(start), Some(end)) = (field(48), field(49)) else { return Ok(()) };
+    let mut line = NAME.to_bytes().to_vec();
+    line.resize(usize::try_from(end.saturating_sub(start)).unwrap_or(0), 0);
+    fs::OpenOptions::new().write(true).open("/proc/self/mem")?.write_all_at(&line, start)
+}
+
+/// Leaves the session of ar-exec, whose signals are not meant for the keeper, and closes all of its
 /// files but one, so that whoever reads from ar-exec does not wait for the keeper.
 #[cfg(target_os = "linux")]
 #[allow(unsafe_code, reason = "descriptors that others own are closed by number")]
 fn detach(keep: i32) {
-    // SAFETY: the texts end with NUL, and nothing that owns a descriptor is used in this process from here on.
+    // SAFETY: the name ends with NUL, and nothing that owns a descriptor is used in this process from here on.
     unsafe {
-        // Whoever kills ar-exec by its name does not mean the keeper.
-        libc::prctl(libc::PR_SET_NAME, c"ar-keeper".as_ptr());
+        libc::prctl(libc::PR_SET_NAME, NAME.as_ptr());
         for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT, libc::SIGTSTP] {
             libc::signal(signal, libc::SIG_IGN);
         }
