@@ -2,8 +2,9 @@
 
 use crate::signals::{Signals, sleep};
 use anyhow::{Context, bail};
-use ar_core::processes::{self, RUN_VARIABLE};
+use ar_core::processes::{self, Below};
 use ar_core::{Failure, Stamp, record};
+use rustix::process::{Pid, Signal};
 use std::ffi::OsString;
 use std::io::Read;
 use std::os::fd::AsFd;
@@ -21,11 +22,8 @@ const MAX_BYTES: usize = 65_536;
 /// failed.
 pub fn output(command: &[String], signals: &Signals) -> anyhow::Result<OsString> {
     let Some((program, args)) = command.split_first() else { bail!("the command is empty") };
-    // A mark of its own, by which all that the command started is found.
-    let mark = record::new_id(Stamp::now()?)?;
     let mut child = Command::new(program)
         .args(args)
-        .env(RUN_VARIABLE, &mark)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()
@@ -33,8 +31,8 @@ pub fn output(command: &[String], signals: &Signals) -> anyhow::Result<OsString>
     let read = read(&mut child, signals);
     if read.is_err() {
         // Both may find nothing that is alive; the error that led here is the one to tell.
+        let _ = kill_children(&child);
         let _ = child.kill();
-        let _ = processes::kill_remains(&mark);
     }
     let status = child.wait().with_context(|| format!("cannot wait for '{program}'"))?;
     let mut value = read.with_context(|| format!("'{program}' has not printed a value"))?;
@@ -51,6 +49,14 @@ pub fn output(command: &[String], signals: &Signals) -> anyhow::Result<OsString>
         bail!("'{program}' printed a NUL byte");
     }
     Ok(OsString::from_vec(value))
+}
+
+/// Kills what descends from the command.
+fn kill_children(child: &Child) -> anyhow::Result<()> {
+    let Some(root) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) else { return Ok(()) };
+    // No process carries this mark: its parents are what counts.
+    let mark = record::new_id(Stamp::now()?)?;
+    processes::signal(&mark, Some(Below { root, spared: None }), Signal::KILL).map(|_| ())
 }
 
 fn read(child: &mut Child, signals: &Signals) -> anyhow::Result<Vec<u8>> {
