@@ -219,7 +219,7 @@ impl Model {
     }
 
     /// The model of what stands at the top of a file, and of its providers.
-    fn new(
+    pub(super) fn new(
         name: &str,
         file: PathBuf,
         text: &str,

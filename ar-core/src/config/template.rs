@@ -8,7 +8,7 @@ use toml::Spanned;
 
 /// A model file, or one provider in it. What stands at the top of the file is the default of every provider.
 #[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Template {
     pub providers: Option<Spanned<Vec<Spanned<Template>>>>,
     pub description: Option<Spanned<String>>,
@@ -27,7 +27,9 @@ pub(super) struct Template {
     pub tier: Option<u32>,
     pub weight: Option<Spanned<u32>>,
     pub max_parallel: Option<Spanned<u32>>,
+    #[serde(default)]
     pub env: BTreeMap<String, String>,
+    #[serde(default)]
     pub env_command: BTreeMap<String, String>,
     pub env_file: Option<String>,
     pub unset: Option<Vec<String>>,
