@@ -157,11 +157,12 @@ fn follow(file: &Path) -> Result<PipeReader> {
         Err(error) => return Err(error).with_context(|| format!("cannot open '{}'", file.display())),
     };
     // The thread ends with the lock, or with us.
-    thread::spawn(move || {
+    let wait = move || {
         let _writer = writer;
         // Whatever ends the wait, the line is looked at again.
         let _ = flock(&held, FlockOperation::LockShared);
-    });
+    };
+    thread::Builder::new().spawn(wait).context("cannot start a thread")?;
     Ok(reader)
 }
 

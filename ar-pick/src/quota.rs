@@ -10,10 +10,10 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, HashMap};
-use std::io::Read;
+use std::io::{self, Read};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
-use std::thread::{self, sleep};
+use std::thread::{self, ScopedJoinHandle, sleep};
 use std::time::{Duration, Instant};
 
 /// How long an answer holds. One pick in this time waits for the command.
@@ -58,8 +58,13 @@ pub fn refresh(state: &mut State, request: &Request, model: &Model) -> Result<()
         }
     }
     let answers: Vec<_> = thread::scope(|scope| {
-        let asked: Vec<_> = due.iter().map(|(_, command)| scope.spawn(|| ask(command))).collect();
-        asked.into_iter().map(|thread| thread.join().unwrap_or_else(|_| bail!("its thread died"))).collect()
+        let asks = due.iter().map(|(_, command)| thread::Builder::new().spawn_scoped(scope, || ask(command)));
+        let asked: Vec<_> = asks.collect();
+        let answer = |thread: io::Result<ScopedJoinHandle<_>>| {
+            let thread = thread.context("cannot start a thread")?;
+            thread.join().unwrap_or_else(|_| bail!("its thread died"))
+        };
+        asked.into_iter().map(answer).collect()
     });
     for ((account, _), answer) in due.iter().zip(answers) {
         store(state, account, answer, request.now)?;

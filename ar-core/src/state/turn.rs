@@ -33,11 +33,13 @@ impl Turn {
         }
         let (done, turn) = channel();
         // flock(2) knows no time limit. The thread ends with its turn, with the process at the latest.
-        thread::spawn(move || {
+        let wait = move || {
             let locked = flock(&lock, FlockOperation::LockExclusive).map(|()| lock);
             // Nobody listens any more if it took too long; the lock ends here then.
             let _ = done.send(locked);
-        });
+        };
+        // Where there can be no thread there is no line: its end of the channel is dropped, and the wait is over.
+        let _ = thread::Builder::new().spawn(wait);
         Self { has_waited: true, _lock: turn.recv_timeout(PATIENCE).ok().and_then(Result::ok) }
     }
 }

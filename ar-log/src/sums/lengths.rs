@@ -37,9 +37,12 @@ fn by_key(db: &Connection, sums: &mut Sums, selection: &Selection, by: By) -> Re
     let threads = thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
     let jobs = Mutex::new(jobs.into_iter());
     let found = thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(|| work(path, &jobs))).collect();
-        let results =
-            workers.into_iter().map(|worker| worker.join().map_err(|_| anyhow!("a thread failed"))?);
+        let workers = (0..threads).map(|_| thread::Builder::new().spawn_scoped(scope, || work(path, &jobs)));
+        let workers: Vec<_> = workers.collect();
+        let results = workers.into_iter().map(|worker| {
+            let worker = worker.context("cannot start a thread")?;
+            worker.join().map_err(|_| anyhow!("a thread failed"))?
+        });
         results.collect::<Result<Vec<_>>>()
     })?;
     found.into_iter().flatten().for_each(|found| put(sums, found));
