@@ -3,7 +3,7 @@
 use crate::ask;
 use crate::detect::{self, Agent};
 use crate::known::{Known, by_name};
-use crate::login::State;
+use crate::login::{Login, State};
 use crate::places::{Kind, Place};
 use crate::probe::PATIENCE;
 use anyhow::Context;
@@ -15,7 +15,10 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::num::NonZeroU32;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// How often a login is looked for.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// The answers. Each has a usual value.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -233,19 +236,24 @@ fn further_accounts(place: &Place) -> anyhow::Result<Vec<NewAccount>> {
 /// Shows the command that logs in, and waits until it was used or the person goes on without. Tells whether there is a login.
 pub fn await_login(place: &Place, out: &mut impl Write) -> anyhow::Result<bool> {
     let Some(known) = by_name(place.known).filter(|_| place.kind != Kind::Wrapper) else { return Ok(false) };
-    loop {
-        let login = detect::login_of(known, place, Stamp::now()?, Instant::now() + PATIENCE)?;
-        if !matches!(login.state, State::Out | State::Expired | State::Damaged) {
-            return Ok(login.state == State::In);
-        }
-        writeln!(out, "{} is not logged in. In another terminal:", place.name)?;
-        writeln!(out, "  {}", detect::login_command(known, &place.env))?;
-        out.flush()?;
-        let (again, without) = ("look again", "go on without");
-        if ask::choice("When that is done:", vec![again, without])? == without {
+    let look = || detect::login_of(known, place, Stamp::now()?, Instant::now() + PATIENCE);
+    let is_there = |login: &Login| !matches!(login.state, State::Out | State::Expired | State::Damaged);
+    let mut login = look()?;
+    if is_there(&login) {
+        return Ok(login.state == State::In);
+    }
+    writeln!(out, "{} is not logged in. In another terminal:", place.name)?;
+    writeln!(out, "  {}", detect::login_command(known, &place.env))?;
+    write!(out, "waiting for that; enter goes on without... ")?;
+    out.flush()?;
+    while !is_there(&login) {
+        if ask::is_entered(PAUSE)? {
             return Ok(false);
         }
+        login = look()?;
     }
+    writeln!(out, "done")?;
+    Ok(login.state == State::In)
 }
 
 fn next_in_order(names: &mut Vec<String>, tier: u32) -> anyhow::Result<Option<String>> {

@@ -36,12 +36,12 @@ fn a_person_chooses_agents_accounts_order_and_default() {
     terminal.answer("Directory of its login", &["Enter"]);
     terminal.answer("Directory of its login ~/.claude-work ? Another account of claude?", &["Enter"]);
     terminal.answer("Another account of codex?", &["Enter"]);
-    terminal.wait_for("codex is not logged in. In another terminal: codex login ? When that is done:");
+    terminal.wait_for("codex is not logged in. In another terminal: codex login waiting for that");
     home.write(".codex/auth.json", r#"{"tokens":{}}"#);
-    terminal.answer("> look again", &["Enter"]);
+    terminal.wait_for("enter goes on without... done work is not logged in");
     let login = format!("CLAUDE_CONFIG_DIR={} claude auth login", home.path(".claude-work").display());
     terminal.wait_for(&login);
-    terminal.answer("work is not logged in", &["Down", "Enter"]);
+    terminal.answer(&format!("{login} waiting for that; enter goes on without..."), &["Enter"]);
     terminal.answer("How are they used?", &["Down", "Enter"]);
     terminal.answer("Number 1", &["Enter"]);
     terminal.answer("Number 2", &["Down", "Enter"]);
@@ -95,6 +95,25 @@ fn stopping_in_the_middle_leaves_nothing_behind() {
         assert!(!screen.contains("\x1b["), "colours in spite of NO_COLOR: {screen:?}");
         assert!(!screen.contains("-icanon") && !screen.contains("-echo "), "{screen}");
         assert!(terminal.has_cursor(), "the cursor is gone");
+        assert!(!home.path(CONFIG).exists());
+    }
+}
+
+#[test]
+fn a_signal_at_a_prompt_leaves_the_terminal_in_order() {
+    for signal in ["TERM", "HUP", "INT"] {
+        let home = user();
+        let command = format!("(sh -c 'echo $PPID' >$HOME/pid; exec {INIT})");
+        let Some(terminal) = Terminal::start(&home, 80, &[], &command) else { return };
+        terminal.wait_for("Which agents?");
+        let pid = fs::read_to_string(home.path("pid")).unwrap();
+        home.program(Path::new("/usr/bin/kill"), &["-s", signal, pid.trim()]).check();
+        terminal.wait_for(" echo ");
+        let screen = terminal.screen(false);
+        assert!(!screen.contains("-icanon") && !screen.contains("-echo "), "{signal}: {screen}");
+        assert!(terminal.has_cursor(), "{signal}: the cursor is gone");
+        let status = ["status=143", "status=129", "status=130"];
+        assert!(status.iter().any(|status| screen.contains(status)), "{signal}: {screen}");
         assert!(!home.path(CONFIG).exists());
     }
 }
