@@ -14,6 +14,9 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+/// The extension of an answer that lies beside its prompt.
+const ANSWER: &str = "out";
+
 /// What all pieces need to know.
 struct Machine {
     /// Our `ar`, as an absolute path.
@@ -52,12 +55,16 @@ impl Machine {
             variables.push((STATE_VARIABLE, ground.state.display().to_string()));
         }
         let prompt = std::path::absolute(&job.file).context("cannot find the current directory")?;
+        if prompt.extension().is_some_and(|extension| extension == ANSWER) {
+            let message = format!("the answer to '{}' would take its place", job.file.display());
+            return Err(Failure::trouble(message).hint("give the prompt another extension").into());
+        }
         Ok(Self { ar: own.join("ar").display().to_string(), variables, model: name, prompt })
     }
 
     fn arguments(&self) -> [String; 7] {
         let file = |path: &Path| path.display().to_string();
-        let answer = file(&self.prompt.with_extension("out"));
+        let answer = file(&self.prompt.with_extension(ANSWER));
         [
             "-m".into(),
             self.model.clone(),
@@ -136,11 +143,16 @@ pub fn systemd(
 /// Prints a rule for make(1).
 pub fn make(ground: &Ground, job: &Job, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     let machine = Machine::look(ground, job)?;
+    // A name without extension says nothing of the others.
+    let kind = machine.prompt.extension().map_or("md".into(), |kind| kind.to_string_lossy());
+    if !kind.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c)) {
+        return Err(Failure::trouble(format!("make cannot take '{kind}' for an extension")).into());
+    }
     writeln!(out, "# An answer for each prompt; it appears under its name only when it is good.")?;
     let variables = machine.variables.iter().map(|(name, value)| format!("{name}={}", shell(value)));
     let words: Vec<String> =
         variables.chain([shell(&machine.ar), "run -m".into(), shell(&machine.model)]).collect();
-    writeln!(out, "%.out: %.md\n\t{} -f $< -o $@", words.join(" ").replace('$', "$$"))?;
+    writeln!(out, "%.{ANSWER}: %.{kind}\n\t{} -f $< -o $@", words.join(" ").replace('$', "$$"))?;
     Ok(ExitCode::SUCCESS)
 }
 

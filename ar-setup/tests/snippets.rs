@@ -63,6 +63,24 @@ fn the_rule_runs_under_make_with_many_jobs() {
 }
 
 #[test]
+fn an_answer_never_takes_the_place_of_its_prompt() {
+    let home = user();
+    for verb in ["cron", "systemd", "make"] {
+        setup(&home, &[verb, "-f", "a.out"])
+            .status(2)
+            .stderr("ar-setup: the answer to 'a.out' would take its place\nhint: give the prompt another extension\n")
+            .check();
+    }
+    let rule = text(setup(&home, &["make", "-f", "prompts/a.txt"]));
+    assert!(rule.contains("\n%.out: %.txt\n\t"), "{rule}");
+    setup(&home, &["make", "-f", "a.b c"])
+        .status(2)
+        .any_stdout()
+        .stderr("ar-setup: make cannot take 'b c' for an extension\n")
+        .check();
+}
+
+#[test]
 fn systemd_takes_the_units() {
     let home = user();
     let service = text(setup(&home, &["systemd", "service"]));
