@@ -3,7 +3,8 @@
 use crate::advice;
 use crate::cli::Trial;
 use crate::pipeline::{self, Call, Ground};
-use anyhow::Result;
+use anyhow::{Context, Result};
+use ar_core::clock::parse_duration;
 use ar_core::config::{Config, Model, Provider, model_names};
 use ar_core::record::{Diagnosis, Exec, ToolError, Usage, Verdict, bounded};
 use ar_core::{Failure, Record, exit};
@@ -35,6 +36,7 @@ struct Finding {
 
 /// Tests the providers that were asked for, all at once, and prints each as it ends. Status 1 where one is not good.
 pub fn run(ground: &Ground, trial: &Trial, out: &mut impl Write) -> Result<ExitCode> {
+    parse_duration(&trial.timeout).context("--timeout")?;
     let models = models(ground, trial)?;
     let providers = providers(&models, trial.provider.as_deref())?;
     let width = providers.iter().map(|(_, provider)| provider.name.chars().count()).max().unwrap_or(0);
@@ -79,10 +81,12 @@ impl Trial {
 }
 
 fn models(ground: &Ground, trial: &Trial) -> Result<Vec<Model>> {
-    let names = if trial.all {
-        model_names(&ground.config)?
-    } else {
+    let all = if trial.all { model_names(&ground.config)? } else { Vec::new() };
+    // Where there is none, choosing one tells what to do.
+    let names = if all.is_empty() {
         vec![Config::load(&ground.config)?.choose_model(&ground.config, trial.model.as_deref())?]
+    } else {
+        all
     };
     names.iter().map(|name| Model::load(&ground.config, name)).collect()
 }
@@ -108,13 +112,15 @@ fn providers<'a>(models: &'a [Model], only: Option<&str>) -> Result<Vec<(&'a Mod
 }
 
 fn test(ground: &Ground, trial: &Trial, model: &Model, provider: &Provider) -> Result<Finding> {
+    // An agent may leave files or settings of git where it works, and a person may stand in a project.
+    let scratch = tempfile::tempdir().context("cannot make a temporary directory")?;
     let call = Call {
         model: &model.name,
         provider: Some(&provider.name),
         prompt: &trial.prompt,
         timeout: Some(&trial.timeout),
         purpose: "test",
-        dir: None,
+        dir: provider.cwd.is_none().then(|| scratch.path()),
     };
     let record = pipeline::run(ground, &call)?;
     finding(model, provider, &record)
@@ -126,7 +132,7 @@ fn finding(model: &Model, provider: &Provider, record: &Record) -> Result<Findin
     let error: Option<ToolError> = record.get("error")?;
     let ok = error.is_none() && diagnosis.as_ref().is_some_and(|diagnosis| diagnosis.verdict == Verdict::Ok);
     let advice = match (&error, &diagnosis) {
-        (Some(error), _) => Some(error.hint.clone().unwrap_or_else(|| advice::look_at_log(record))),
+        (Some(error), _) => Some(advice::about_refusal(model, provider, error, record)),
         (None, Some(diagnosis)) if !ok => Some(advice::about(provider, diagnosis, record)),
         _ => None,
     };

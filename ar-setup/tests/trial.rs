@@ -87,3 +87,49 @@ fn what_does_not_exist_is_named() {
         )
         .check();
 }
+
+#[test]
+fn an_order_that_cannot_be_carried_out_starts_nothing() {
+    let home = Home::new();
+    let none = "ar-setup: there is no model in '[HOME]/.config/agent-runner/models'\n\
+                hint: 'ar setup init' writes one for each agent that it finds\n";
+    setup(&home, &["test", "--all"]).status(2).stderr(none).check();
+    home.pool("m", &["cat"]);
+    setup(&home, &["test", "--timeout", "soon"])
+        .status(2)
+        .stderr(
+            "ar-setup: --timeout: cannot read 'soon' as a length of time\nhint: such as 90, 5m or 1h 30m\n",
+        )
+        .check();
+}
+
+#[test]
+fn an_agent_works_in_an_empty_directory_unless_its_provider_has_one() {
+    let home = Home::new();
+    home.command("litter", "cat >/dev/null; touch litter; ls -A; pwd");
+    let own = home.path("own");
+    std::fs::create_dir(&own).unwrap();
+    home.model(
+        "m",
+        &format!(
+            "[[providers]]\nname = 'a'\ncommand = 'litter'\n[[providers]]\nname = 'b'\ncommand = 'litter'\ncwd = '{}'\n",
+            own.display()
+        ),
+    );
+    home.write("work/mine", "");
+    let found = lines(setup(&home, &["test"]).cwd(home.path("work")));
+    assert!(!found[0].contains("mine") && found[0].contains("litter"), "{found:?}");
+    assert!(found[1].ends_with(&format!("litter {}", own.display())), "{found:?}");
+    assert!(own.join("litter").exists() && !home.path("work/litter").exists());
+}
+
+#[test]
+fn one_that_cools_is_not_explained_by_options_that_nobody_gave() {
+    let home = Home::new();
+    home.command("out", "cat >/dev/null; echo 'Not logged in. Please run codex login' >&2; exit 1");
+    home.model("m", "[[providers]]\nname = 'codex'\ncommand = 'out'\n[[providers]]\ncommand = 'cat'\n");
+    lines(setup(&home, &["test", "m"]).status(1));
+    let found = lines(setup(&home, &["test", "m"]).status(1));
+    let advice = "hint: 'ar pick -m m --explain' tells more; --reset codex, --enable codex and --unlock help";
+    assert!(found[1].starts_with("codex  not run\n") && found[1].ends_with(advice), "{found:?}");
+}
