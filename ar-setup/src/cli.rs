@@ -187,7 +187,7 @@ pub struct NewProvider {
     pub command: String,
 
     /// Take arguments, result format and variables of this agent, which the command is a wrapper of
-    #[arg(long, value_name = "AGENT", conflicts_with = "args")]
+    #[arg(long, value_name = "CLI", conflicts_with = "args")]
     pub like: Option<String>,
 
     /// Call it so (default: the command's base name)

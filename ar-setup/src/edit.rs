@@ -18,7 +18,8 @@ pub fn add_provider(dir: &Path, new: &NewProvider, out: &mut impl Write) -> anyh
     let names = model_names(dir)?;
     let change = if names.contains(&new.model) {
         changed(dir, &new.model, |document| document::push(document, document::new_provider(new)?))?
-    } else if new.create && is_name(&new.model) {
+    } else if new.create {
+        refuse_no_name(&new.model)?;
         let mut document = DocumentMut::new();
         document::push(&mut document, document::new_provider(new)?)?;
         Change::new(file(dir, &new.model), document.to_string().trim_start().to_owned())?
@@ -29,6 +30,14 @@ pub fn add_provider(dir: &Path, new: &NewProvider, out: &mut impl Write) -> anyh
     };
     change::carry_out(dir, &[change], new.dry_run, out)?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn refuse_no_name(name: &str) -> anyhow::Result<()> {
+    if is_name(name) {
+        return Ok(());
+    }
+    let hint = "use letters, digits and . _ + @ -";
+    Err(Failure::trouble(format!("'{name}' cannot be a name")).hint(hint).into())
 }
 
 /// Removes a provider from a model.
@@ -64,10 +73,7 @@ pub fn rename(
     out: &mut impl Write,
 ) -> anyhow::Result<ExitCode> {
     let _lock = change::lock(dir)?;
-    if !is_name(new) {
-        let hint = "use letters, digits and . _ + @ -";
-        return Err(Failure::trouble(format!("'{new}' cannot be a name")).hint(hint).into());
-    }
+    refuse_no_name(new)?;
     let Some((model, name)) = old.split_once('/') else { return rename_model(dir, old, new, dry_run, out) };
     let (at, account) =
         (position(dir, model, name)?, Model::load(dir, model)?.provider(name)?.account.clone());

@@ -227,3 +227,12 @@ fn what_is_said_of_the_model_stays_at_the_top() {
         )
     );
 }
+
+#[test]
+fn a_model_that_is_made_needs_a_name() {
+    let home = Home::new();
+    setup(&home, &["add-provider", "../x", "--command", "w", "--create"])
+        .status(2)
+        .stderr("ar-setup: '../x' cannot be a name\nhint: use letters, digits and . _ + @ -\n")
+        .check();
+}
