@@ -22,6 +22,8 @@ pub struct Rest {
 pub struct Span {
     pub picked_at: Stamp,
     pub now: Stamp,
+    /// Whether it tried the provider out, as one may before the end of a rest where the cause looks mended.
+    pub is_trial: bool,
 }
 
 /// The rest after a failure; none where the one that stands goes on as it is, and for classes that cool nobody.
@@ -33,9 +35,13 @@ pub fn rest(
     span: Span,
     chance: u64,
 ) -> Option<Rest> {
-    let Span { picked_at, now } = span;
+    let Span { picked_at, now, is_trial } = span;
     let class = diagnosis.class?;
-    let before = before.map(|rest| Rest { retry_at: rules.due(rest.opened_at, rest.retry_at, now), ..rest });
+    let before = before.map(|rest| {
+        let was_over = is_trial && rest.opened_at <= picked_at;
+        let due = if was_over { picked_at } else { rules.due(rest.opened_at, rest.retry_at, now) };
+        Rest { retry_at: due, ..rest }
+    });
     let alike = before.filter(|before| before.class == class);
     let strikes = match alike {
         // A run that began before the rest did says nothing new about it.
@@ -107,7 +113,7 @@ mod tests {
 
     /// The rest after a run that was picked and failed at once.
     fn after(class: Class, retry_at: Option<Stamp>, before: Option<Rest>, now: Stamp) -> Option<Rest> {
-        let span = Span { picked_at: now, now };
+        let span = Span { picked_at: now, now, is_trial: false };
         rest(&Cooldown::default(), &failure(class, retry_at), before, span, 0)
     }
 
@@ -148,7 +154,7 @@ mod tests {
     fn failures_of_simultaneous_runs_count_once_even_after_the_rest() {
         let first = after(Class::RateLimit, None, None, NOW).unwrap();
         let later = NOW.plus(HOUR);
-        let span = Span { picked_at: NOW, now: later };
+        let span = Span { picked_at: NOW, now: later, is_trial: false };
         let slow =
             rest(&Cooldown::default(), &failure(Class::RateLimit, None), Some(first), span, 0).unwrap();
         assert_eq!((slow.strikes, slow.opened_at), (0, later));
@@ -167,6 +173,25 @@ mod tests {
         let now = NOW.plus(HOUR / 2);
         let longest = after(Class::QuotaExhausted, Some(NOW.plus(HOUR * 99)), Some(longer), now).unwrap();
         assert_eq!(longest.retry_at, NOW.plus(HOUR * 6));
+    }
+
+    #[test]
+    fn a_trial_that_fails_before_the_end_of_a_rest_begins_the_next_one() {
+        let later = NOW.plus(HOUR / 6);
+        let trial = Span { picked_at: later, now: later, is_trial: true };
+        for (first, then, length) in [
+            (Class::AuthExpired, Class::AuthExpired, HOUR / 2),
+            (Class::QuotaExhausted, Class::AuthExpired, HOUR / 2),
+            (Class::QuotaExhausted, Class::QuotaExhausted, HOUR * 2),
+        ] {
+            let open = after(first, None, None, NOW);
+            let next = rest(&Cooldown::default(), &failure(then, None), open, trial, 0).unwrap();
+            assert_eq!((next.class, next.opened_at, next.retry_at), (then, later, later.plus(length)));
+        }
+        // One that began after the run was picked is none that it tried out.
+        let open = after(Class::AuthExpired, None, None, later.plus(HOUR));
+        let late = Span { now: later.plus(HOUR), ..trial };
+        assert_eq!(rest(&Cooldown::default(), &failure(Class::AuthExpired, None), open, late, 0), None);
     }
 
     #[test]

@@ -127,7 +127,7 @@ fn blame(
         Some(Scope::Provider) => own,
     };
     let before = standing(db, &pick.account, &scope)?;
-    let span = Span { picked_at: pick.at, now };
+    let span = Span { picked_at: pick.at, now, is_trial: pick.probe };
     let Some(rest) = cooldown::rest(rules, diagnosis, before, span, chance(record.run())) else {
         return Ok(());
     };

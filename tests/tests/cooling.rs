@@ -68,6 +68,19 @@ fn a_login_ends_a_cooldown_at_once_and_so_does_a_new_program_or_a_word() {
 }
 
 #[test]
+fn a_login_that_was_no_help_is_tried_once() {
+    let home = home();
+    home.write(".claude/.credentials.json", "{}");
+    call(&home, 600, "login").status(69).check();
+    home.write(".claude/.credentials.json", "{\"new\":1}");
+    call(&home, 601, "login").status(69).check();
+    call(&home, 602, "ok").status(69).check();
+    assert_eq!(runs(&home), "2");
+    assert_eq!(home.query("SELECT (retry_at - opened_at) / 60000, strikes FROM health"), ["30|1"]);
+    call(&home, 631, "ok").stdout("fine\n").check();
+}
+
+#[test]
 fn rests_after_rate_limits_double_and_end_with_a_good_answer() {
     let home = home();
     for (minutes, status) in [(0, 75), (1, 75), (2, 75), (3, 75), (5, 75)] {
