@@ -23,16 +23,19 @@ pub fn serve(cli: &Cli, run: &str, now: Stamp) -> Result<ExitCode> {
                 Err(error)
             });
         }
-        Err(error) if exit::is_broken_pipe(&error) || cli.field.is_some() => return Err(error),
+        Err(error) if exit::is_broken_pipe(&error) => return Err(error),
         Err(error) => Failure::of(&error),
     };
-    if record.at("error").is_none() {
-        record.set_error(NAME, &failure)?;
-    }
     if !(cli.quiet && (failure.code == exit::LATER || failure.code == exit::UNAVAILABLE)) {
         exit::warn(NAME, &failure);
     }
-    record.write(stdout().lock())?;
+    // Who asks for one field reads no records.
+    if cli.field.is_none() {
+        if record.at("error").is_none() {
+            record.set_error(NAME, &failure)?;
+        }
+        record.write(stdout().lock())?;
+    }
     Ok(ExitCode::from(failure.code))
 }
 
