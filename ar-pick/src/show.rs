@@ -10,12 +10,14 @@ use ar_core::{Failure, Stamp, exit};
 use std::io::{IsTerminal, Write, stdout};
 use std::process::ExitCode;
 
+const UNWRITABLE: &str = "cannot write to standard output";
+
 /// Prints what is asked for, and changes nothing.
 pub fn show(cli: &Cli, run: &str, now: Stamp) -> Result<ExitCode> {
     let place = Place::new(cli)?;
     let mut out = stdout().lock();
     if cli.policy {
-        write!(out, "{}", place.config.cooldown).context("cannot write to standard output")?;
+        write!(out, "{}", place.config.cooldown).context(UNWRITABLE)?;
         return Ok(ExitCode::SUCCESS);
     }
     let request = Request::new(cli, &place, run, now)?;
@@ -23,17 +25,17 @@ pub fn show(cli: &Cli, run: &str, now: Stamp) -> Result<ExitCode> {
     if cli.explain {
         let outlook = Outlook::read_all(&mut state, &request, &place.model(cli.model.as_deref())?)?;
         if cli.json {
-            writeln!(out, "{}", serde_json::to_string(&outlook)?)?;
+            writeln!(out, "{}", serde_json::to_string(&outlook)?).context(UNWRITABLE)?;
         } else {
-            outlook.print(&mut out)?;
+            outlook.print(&mut out).context(UNWRITABLE)?;
         }
         return Ok(ExitCode::SUCCESS);
     }
     let (outlooks, whole) = outlooks(&mut state, &request, &place)?;
     if cli.json {
-        writeln!(out, "{}", serde_json::to_string(&outlooks)?)?;
+        writeln!(out, "{}", serde_json::to_string(&outlooks)?).context(UNWRITABLE)?;
     } else {
-        print(&outlooks, out)?;
+        print(&outlooks, out).context(UNWRITABLE)?;
     }
     Ok(if whole { ExitCode::SUCCESS } else { ExitCode::from(exit::TROUBLE) })
 }
