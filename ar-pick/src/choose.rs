@@ -203,6 +203,9 @@ impl Pool {
             Order::RoundRobin => format!("fewest runs{among} in tier {tier}"),
             Order::LeastBusy => format!("fewest live runs{among} in tier {tier}"),
             Order::Ordered => format!("first{among} in tier {tier}"),
+            Order::SoonestReset if chosen.refill.is_none() => {
+                format!("fewest runs{among} in tier {tier}, of whose quota nothing is known")
+            }
             Order::SoonestReset => format!("refilled first{among} in tier {tier}"),
             Order::Random(_) => format!("drawn{among} in tier {tier}"),
             Order::Sticky(_) => format!("the key sticks to it in tier {tier}"),

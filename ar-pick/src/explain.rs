@@ -115,7 +115,8 @@ fn words(quota: &Quota) -> String {
         let until = window.resets_at.map(|at| format!(" until {at}")).unwrap_or_default();
         format!(" {} {}%{until}", window.name, window.used_percent)
     });
-    let problem = quota.problem.iter().map(|problem| format!(" unknown, {problem}"));
+    let lack = if quota.windows.is_empty() { "unknown" } else { "no news since" };
+    let problem = quota.problem.iter().map(|problem| format!(" {lack}, {problem}"));
     format!("quota of {}:{}", quota.account, windows.chain(problem).collect::<Vec<_>>().join(","))
 }
 

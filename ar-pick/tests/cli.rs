@@ -250,11 +250,23 @@ fn the_numbers_of_the_cooldowns_are_read_and_printed() {
 }
 
 #[test]
+fn what_cannot_be_shown_is_an_error() {
+    let home = Home::new();
+    home.pool("m", &["a"]);
+    for flags in ["--policy", "--list", "--list --json", "--explain", "--explain --json"] {
+        home.sh(&format!("ar-pick {flags} >/dev/full"))
+            .status(2)
+            .stderr("ar-pick: cannot write to standard output: No space left on device (os error 28)\n")
+            .check();
+    }
+}
+
+#[test]
 fn no_more_runs_are_alive_than_may_be() {
     let home = Home::new();
     home.model("m", "[[providers]]\ncommand = 'a'\nmax_parallel = 3\n");
     assert_eq!(picked_at_once(&home, 64, &[]), [(String::new(), 61), ("a".to_owned(), 3)]);
-    pick(&home, &["-q", "-F", "error.retry_at"]).status(75).any_stderr().check();
+    pick(&home, &["-q", "-F", "error.retry_at"]).status(75).check();
 
     // An account's limit holds across models and names.
     let home = Home::new();
@@ -536,4 +548,28 @@ fn quotas_are_asked_for_now_and_then_and_a_window_that_is_used_up_is_waited_for(
     // At its reset it is free, though the command has nothing new to tell.
     let reset = "2026-11-20T12:00:00Z";
     pick(&home, &["-F", "provider", "--exclude", "b"]).env("AGENT_RUNNER_NOW", reset).stdout("a\n").check();
+
+    // What was told long ago is forgotten.
+    home.command("quota-a", "exit 4");
+    let unknown = "quota of b: unknown, 'quota-b' ended with exit status: 3\n";
+    pick(&home, &["--explain"])
+        .env("AGENT_RUNNER_NOW", "2026-11-20T12:05:00Z")
+        .stdout(format!(
+            "  PROVIDER  TIER  WEIGHT  RUNS  LIVE  SCORE  WHY\n\
+             * b            1       1     0     0   0.00  taken: fewest runs in tier 1\n  \
+               a            1       1     2     0   2.00  left: another has fewer runs\n\
+             quota of a: 5h 100% until 2026-11-20T12:00:00.000Z, week 100%, \
+             no news since, 'quota-a' ended with exit status: 4\n{unknown}",
+        ))
+        .check();
+    pick(&home, &["--explain", "--strategy", "soonest-reset"])
+        .env("AGENT_RUNNER_NOW", "2026-11-20T18:00:00Z")
+        .stdout(format!(
+            "  PROVIDER  TIER  WEIGHT  RUNS  LIVE  SCORE  WHY\n\
+             * b            1       1     0     0      -  \
+               taken: fewest runs in tier 1, of whose quota nothing is known\n  \
+               a            1       1     2     0      -  left: another has fewer runs\n\
+             quota of a: unknown, 'quota-a' ended with exit status: 4\n{unknown}",
+        ))
+        .check();
 }
