@@ -94,22 +94,27 @@ fn patterns(sources: &[String], need_words: bool) -> Result<String, Box<dyn Erro
     let mut items = Vec::new();
     for source in sources {
         let needles = needles::of(source)?;
-        if need_words && needles.groups.first().is_none_or(|group| group.iter().any(|word| word.len() < 3)) {
-            println!(
-                "cargo::error=the pattern '{source}' has no word of three letters: {:?}",
-                needles.groups
-            );
+        let telling = needles.chain.get(needles.telling);
+        if need_words && telling.is_none_or(|link| link.words.iter().any(|word| word.len() < 3)) {
+            println!("cargo::error=the pattern '{source}' has no word of three letters: {telling:?}");
         }
+        let links: Vec<String> = needles
+            .chain
+            .iter()
+            .map(|link| {
+                format!("Link {{ words: Borrowed(&{}), reach: {} }}", words(&link.words), reach(link))
+            })
+            .collect();
         items.push(format!(
-            "Pattern {{ source: Borrowed({source:?}), groups: Borrowed(&[{}]), plain: {} }}",
-            needles
-                .groups
-                .iter()
-                .map(|group| format!("Borrowed(&{})", words(group)))
-                .collect::<Vec<_>>()
-                .join(", "),
+            "Pattern {{ source: Borrowed({source:?}), chain: Borrowed(&[{}]), telling: {}, plain: {} }}",
+            links.join(", "),
+            needles.telling,
             needles.plain
         ));
     }
     Ok(format!("[{}]", items.join(", ")))
+}
+
+fn reach(link: &needles::Link) -> String {
+    if link.reach == needles::ANY_REACH { "ANY_REACH".to_owned() } else { link.reach.to_string() }
 }

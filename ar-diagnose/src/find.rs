@@ -1,11 +1,14 @@
 //! Which rules match which lines.
 
+use crate::chain;
 use crate::clean::{Line, Page};
 use crate::grams::Grams;
 use crate::rule::{Pattern, Rule, Where};
 use memchr::memmem;
+use regex_automata::Input;
 use regex_automata::meta::{BuildError, Regex};
 use regex_automata::util::{captures::Captures, syntax};
+use std::collections::HashMap;
 
 /// A rule that matches a line.
 #[derive(Debug, Clone, Copy)]
@@ -29,21 +32,20 @@ pub struct Hit<'r> {
 /// `cli` is the family of the command that was run, where it is known.
 pub fn hits<'r>(page: &Page, rules: &'r [Rule], cli: Option<&str>) -> Vec<Hit<'r>> {
     let grams = Grams::of(page.lower.as_bytes());
+    let mut compiled = Compiled::default();
     let mut hits: Vec<Hit> = Vec::new();
     for (order, rule) in rules.iter().enumerate() {
         if !applies(rule, cli, rules) {
             continue;
         }
-        let mut unless = rule.unless.iter().map(Search::new).collect::<Vec<_>>();
         for pattern in rule.patterns.iter() {
-            let mut search = Search::new(pattern);
             for index in lines_with(pattern, page, &grams) {
                 let Some(line) = page.lines.get(index) else { continue };
                 let text = page.lower_line(*line);
                 if !looks_there(rule, *line) {
                     continue;
                 }
-                let Some(found) = search.find(text, cli) else { continue };
+                let Some(found) = compiled.find(pattern, text, cli) else { continue };
                 let hit = Hit {
                     rule,
                     order,
@@ -59,7 +61,7 @@ pub fn hits<'r>(page: &Page, rules: &'r [Rule], cli: Option<&str>) -> Vec<Hit<'r
                     if hit.start < seen.start {
                         *seen = hit;
                     }
-                } else if !unless.iter_mut().any(|search| search.find(text, cli).is_some()) {
+                } else if !rule.unless.iter().any(|pattern| compiled.find(pattern, text, cli).is_some()) {
                     hits.push(hit);
                 }
             }
@@ -68,14 +70,14 @@ pub fn hits<'r>(page: &Page, rules: &'r [Rule], cli: Option<&str>) -> Vec<Hit<'r
     hits
 }
 
-/// The lines that hold a word of each of the pattern's groups, or all where it has none.
+/// The lines that hold a word of the pattern's telling link, or all where it has none.
 fn lines_with(pattern: &Pattern, page: &Page, grams: &Grams) -> Vec<usize> {
-    let Some((first, others)) = pattern.groups.split_first() else { return (0..page.lines.len()).collect() };
-    if !others.iter().all(|group| group.iter().any(|word| grams.may_hold(word.as_bytes()))) {
+    let Some(telling) = pattern.chain.get(pattern.telling) else { return (0..page.lines.len()).collect() };
+    if !pattern.chain.iter().all(|link| link.words.iter().any(|word| grams.may_hold(word.as_bytes()))) {
         return Vec::new();
     }
     let mut lines: Vec<usize> = Vec::new();
-    for word in first.iter().filter(|word| grams.may_hold(word.as_bytes())) {
+    for word in telling.words.iter().filter(|word| grams.may_hold(word.as_bytes())) {
         let found = memmem::find_iter(page.lower.as_bytes(), word.as_bytes());
         for index in found.filter_map(|at| page.line_at(at)) {
             if lines.last() != Some(&index) {
@@ -85,10 +87,6 @@ fn lines_with(pattern: &Pattern, page: &Page, grams: &Grams) -> Vec<usize> {
     }
     lines.sort_unstable();
     lines.dedup();
-    lines.retain(|index| {
-        let text = page.lines.get(*index).map_or("", |line| page.lower_line(*line)).as_bytes();
-        others.iter().all(|group| group.iter().any(|word| memmem::find(text, word.as_bytes()).is_some()))
-    });
     lines
 }
 
@@ -99,36 +97,29 @@ struct Found {
     time: Option<(usize, usize)>,
 }
 
-/// A pattern, compiled when a line is there that it may match.
-struct Search<'p> {
-    pattern: &'p Pattern,
-    regex: Option<Regex>,
+/// The patterns that were compiled, each once: several rules share some.
+#[derive(Default)]
+struct Compiled<'p> {
+    regexes: HashMap<&'p str, Option<Regex>>,
 }
 
-impl<'p> Search<'p> {
-    fn new(pattern: &'p Pattern) -> Self {
-        Self { pattern, regex: None }
-    }
-
+impl<'p> Compiled<'p> {
     /// The first match in a line. A match whose group `cmd` names a command counts when that is the one that was run.
-    fn find(&mut self, line: &str, cli: Option<&str>) -> Option<Found> {
+    fn find(&mut self, pattern: &'p Pattern, line: &str, cli: Option<&str>) -> Option<Found> {
         let bytes = line.as_bytes();
-        if self.pattern.plain {
-            let words = self.pattern.groups.first()?;
+        if pattern.plain {
+            let words = &pattern.chain.first()?.words;
             let at = |word: &str| memmem::find(bytes, word.as_bytes()).map(|at| (at, at + word.len()));
             let (start, end) = words.iter().filter_map(|word| at(word)).min()?;
             return Some(Found { start, end, time: None });
         }
-        if !has_all(self.pattern, bytes) {
-            return None;
-        }
-        if self.regex.is_none() {
-            // The rules that are compiled in are tested, and the user's are checked as they are read.
-            self.regex = compile(&self.pattern.source).ok();
-        }
-        let regex = self.regex.as_ref()?;
+        let from = chain::earliest(pattern, bytes)?;
+        // The rules that are compiled in are tested, and the user's are checked as they are read.
+        let regex = self.regexes.entry(&pattern.source).or_insert_with(|| compile(&pattern.source).ok());
+        let regex = regex.as_ref()?;
+        let input = Input::new(bytes).range(from..);
         if regex.captures_len() == 1 {
-            return regex.find(bytes).map(|found| Found {
+            return regex.find(input).map(|found| Found {
                 start: found.start(),
                 end: found.end(),
                 time: None,
@@ -138,14 +129,10 @@ impl<'p> Search<'p> {
             let command = found.get_group_by_name("cmd").and_then(|group| line.get(group.range()));
             command.is_none_or(|command| is_own_command(command, cli))
         };
-        let found = regex.captures_iter(bytes).find(own)?;
+        let found = regex.captures_iter(input).find(own)?;
         let time = found.get_group_by_name("time").map(|group| (group.start, group.end));
         found.get_match().map(|whole| Found { start: whole.start(), end: whole.end(), time })
     }
-}
-
-fn has_all(pattern: &Pattern, line: &[u8]) -> bool {
-    pattern.groups.iter().all(|group| group.iter().any(|word| memmem::find(line, word.as_bytes()).is_some()))
 }
 
 /// A rule of one CLI is left out when another one that has rules of its own was run.
@@ -163,9 +150,14 @@ fn looks_there(rule: &Rule, line: Line) -> bool {
 /// Compiles a pattern as all patterns of rules are: over bytes, ASCII classes, `^` and `$` at lines.
 ///
 /// A pattern looks at one or two lines and is gone: engines that are quick on long texts take longer to build than
-/// they save.
+/// they save, and so do searches for the words of a pattern: that they are there is known.
 pub fn compile(source: &str) -> Result<Regex, Box<BuildError>> {
-    let engines = Regex::config().hybrid(false).dfa(false).onepass(false).nfa_size_limit(Some(1 << 20));
+    let engines = Regex::config()
+        .hybrid(false)
+        .dfa(false)
+        .onepass(false)
+        .auto_prefilter(false)
+        .nfa_size_limit(Some(1 << 20));
     let syntax = syntax::Config::new().unicode(false).utf8(false).multi_line(true);
     Regex::builder()
         .configure(engines)

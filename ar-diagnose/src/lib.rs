@@ -5,6 +5,7 @@
 //! Judging is a function from evidence, rules and the time to a diagnosis: it reads no file, no clock and no
 //! environment. `filter` and `typed` collect the evidence, `judge` decides.
 
+mod chain;
 pub mod check;
 pub mod choose;
 pub mod clean;

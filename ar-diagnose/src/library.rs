@@ -2,7 +2,7 @@
 
 use crate::find::compile;
 use crate::needles;
-use crate::rule::{BUILT_IN, Claims, Pattern, Rule, Text, Time, Where};
+use crate::rule::{BUILT_IN, Claims, Link, Pattern, Rule, Text, Time, Where};
 use crate::source::{self, Source};
 use anyhow::{Context, Result, bail};
 use ar_core::record::{Scope, Verdict};
@@ -220,10 +220,14 @@ fn pattern(text: &str) -> Result<Pattern> {
     let needles = needles::of(text)
         .map_err(|error| anyhow::anyhow!("{}", ar_core::exit::one_line(&error.to_string())))?;
     compile(text).map_err(|error| anyhow::anyhow!("the pattern '{text}': {error}"))?;
-    let group = |group: Vec<String>| Owned(group.into_iter().map(Text::Owned).collect::<Vec<_>>());
+    let link = |link: needles::Link| Link {
+        words: Owned(link.words.into_iter().map(Text::Owned).collect()),
+        reach: link.reach,
+    };
     Ok(Pattern {
         source: Owned(text.to_owned()),
-        groups: needles.groups.into_iter().map(group).collect(),
+        chain: needles.chain.into_iter().map(link).collect(),
+        telling: needles.telling,
         plain: needles.plain,
     })
 }

@@ -7,14 +7,25 @@ use regex_syntax::hir::{Class, Hir, HirKind};
 
 /// More texts than this are not listed for a part of a pattern.
 const MOST_TEXTS: usize = 24;
-/// More groups of words than this find no fewer lines.
-const MOST_GROUPS: usize = 4;
+/// A distance that nothing bounds.
+pub const ANY_REACH: usize = usize::MAX;
+
+/// Words one of which every match holds, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// The words.
+    pub words: Vec<String>,
+    /// At most so many bytes behind the word of the link before, or behind the start of the match.
+    pub reach: usize,
+}
 
 /// What is known of a pattern before it is compiled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Needles {
-    /// Every match holds one word of each of these groups, the telling group first; empty where none is known.
-    pub groups: Vec<Vec<String>>,
+    /// Every match holds one word of each link, in this order; empty where none is known.
+    pub chain: Vec<Link>,
+    /// Which link is found seldom and quickly.
+    pub telling: usize,
     /// Whether the pattern is nothing but its words, so that finding one is the match.
     pub plain: bool,
 }
@@ -23,11 +34,13 @@ pub struct Needles {
 pub fn of(pattern: &str) -> Result<Needles, Box<regex_syntax::Error>> {
     let hir =
         ParserBuilder::new().unicode(false).utf8(false).multi_line(true).build().parse(&expand(pattern))?;
-    let mut groups: Vec<Vec<String>> = required(&hir).into_iter().filter_map(texts).collect();
-    groups.retain(|group| shortest(group) >= 2);
-    groups.sort_by_key(|group| std::cmp::Reverse((shortest(group).min(6), std::cmp::Reverse(group.len()))));
-    groups.truncate(MOST_GROUPS);
-    Ok(Needles { groups, plain: is_plain(&hir) })
+    let mut parts = Vec::new();
+    flatten(&hir, &mut parts);
+    let chain: Vec<Link> =
+        links(&parts).into_iter().filter_map(|(words, reach)| link(words, reach)).collect();
+    let telling =
+        (0..chain.len()).max_by_key(|index| (chain.get(*index).map(telling), std::cmp::Reverse(*index)));
+    Ok(Needles { telling: telling.unwrap_or(0), plain: is_plain(&hir), chain })
 }
 
 /// Signs that the line is an answer of an API, whatever else is in it.
@@ -42,12 +55,15 @@ pub fn expand(pattern: &str) -> String {
     )
 }
 
-fn texts(group: Vec<Vec<u8>>) -> Option<Vec<String>> {
-    group.into_iter().map(|word| String::from_utf8(word).ok()).collect()
+fn link(words: Vec<Word>, reach: usize) -> Option<Link> {
+    let words = words.into_iter().map(|word| String::from_utf8(word).ok()).collect::<Option<_>>()?;
+    Some(Link { words, reach })
 }
 
-fn shortest(group: &[String]) -> usize {
-    group.iter().map(String::len).min().unwrap_or(0)
+/// Long words in a short list are found seldom and quickly.
+fn telling(link: &Link) -> (usize, std::cmp::Reverse<usize>) {
+    let shortest = link.words.iter().map(String::len).min().unwrap_or(0);
+    (shortest.min(6), std::cmp::Reverse(link.words.len()))
 }
 
 fn is_plain(hir: &Hir) -> bool {
@@ -77,26 +93,84 @@ fn required(hir: &Hir) -> Vec<Vec<Word>> {
     }
 }
 
-/// Neighbours in a sequence that match few texts are read as one.
-fn sequence(parts: &[Hir]) -> Vec<Vec<Word>> {
-    let mut found = Vec::new();
-    let mut run: Vec<Word> = Vec::new();
+/// The parts of a pattern that follow each other.
+fn flatten<'h>(hir: &'h Hir, parts: &mut Vec<&'h Hir>) {
+    match hir.kind() {
+        HirKind::Concat(inner) => inner.iter().for_each(|part| flatten(part, parts)),
+        HirKind::Capture(capture) => flatten(&capture.sub, parts),
+        _ => parts.push(hir),
+    }
+}
+
+/// The words of the parts, each with its greatest distance from those before.
+fn links(parts: &[&Hir]) -> Vec<(Vec<Word>, usize)> {
+    let mut chain = Chain::default();
     for part in parts {
+        let longest = part.properties().maximum_len().unwrap_or(ANY_REACH);
         match exact(part) {
-            Some(texts) if run.len().max(1) * texts.len() <= MOST_TEXTS => {
-                let heads = if run.is_empty() { vec![Word::new()] } else { run };
-                run = product(&heads, &texts);
-            }
-            Some(texts) => found.push(std::mem::replace(&mut run, texts)),
-            None => {
-                found.push(std::mem::take(&mut run));
-                found.extend(required(part));
-            }
+            Some(texts) => chain.append(&texts),
+            None => match required(part).into_iter().filter(|group| shortest(group) >= 2).max_by_key(worth) {
+                // The word may stand at either end of its part.
+                Some(group) => {
+                    chain.skip(longest);
+                    chain.push(group);
+                    chain.skip(longest);
+                }
+                None => chain.skip(longest),
+            },
         }
     }
-    found.push(run);
-    found.retain(|group| !group.is_empty());
-    found
+    chain.end_run();
+    chain.links
+}
+
+/// The links of a pattern as its parts are read. Neighbours that match few texts are read as one.
+#[derive(Default)]
+struct Chain {
+    links: Vec<(Vec<Word>, usize)>,
+    run: Vec<Word>,
+    distance: usize,
+}
+
+impl Chain {
+    fn append(&mut self, texts: &[Word]) {
+        if self.run.len().max(1) * texts.len() > MOST_TEXTS {
+            self.end_run();
+        }
+        self.run = if self.run.is_empty() { texts.to_vec() } else { product(&self.run, texts) };
+    }
+
+    fn skip(&mut self, longest: usize) {
+        self.end_run();
+        self.distance = self.distance.saturating_add(longest);
+    }
+
+    fn push(&mut self, words: Vec<Word>) {
+        self.links.push((words, std::mem::take(&mut self.distance)));
+    }
+
+    fn end_run(&mut self) {
+        let run = std::mem::take(&mut self.run);
+        if shortest(&run) >= 2 {
+            self.push(run);
+        } else {
+            let longest = run.iter().map(Vec::len).max().unwrap_or(0);
+            self.distance = self.distance.saturating_add(longest);
+        }
+    }
+}
+
+fn shortest(group: &[Word]) -> usize {
+    group.iter().map(Vec::len).min().unwrap_or(0)
+}
+
+/// The groups of a sequence inside a part.
+fn sequence(parts: &[Hir]) -> Vec<Vec<Word>> {
+    let mut flat = Vec::new();
+    for part in parts {
+        flatten(part, &mut flat);
+    }
+    links(&flat).into_iter().map(|(words, _)| words).collect()
 }
 
 fn product(heads: &[Word], tails: &[Word]) -> Vec<Word> {

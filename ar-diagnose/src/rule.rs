@@ -1,5 +1,6 @@
 //! The rules as the program uses them: tables that are compiled in, and what a user adds.
 
+use crate::needles::ANY_REACH;
 use ar_core::record::{Class, Scope, Verdict};
 use std::borrow::Cow::{self, Borrowed};
 
@@ -46,10 +47,21 @@ pub struct Rule {
 pub struct Pattern {
     /// The regular expression, over text in lower case.
     pub source: Text,
-    /// Every match holds a word of each group; empty where none is known.
-    pub groups: Cow<'static, [Cow<'static, [Text]>]>,
+    /// Every match holds a word of each link, in this order; empty where none is known.
+    pub chain: Cow<'static, [Link]>,
+    /// Which link is found seldom and quickly.
+    pub telling: usize,
     /// Whether finding a word is the match.
     pub plain: bool,
+}
+
+/// Words one of which every match of a pattern holds.
+#[derive(Debug, Clone)]
+pub struct Link {
+    /// The words.
+    pub words: Cow<'static, [Text]>,
+    /// At most so many bytes behind the word of the link before, or behind the start of the match.
+    pub reach: usize,
 }
 
 /// Where a rule looks.
