@@ -20,12 +20,17 @@ impl Stamp {
     /// A variable that holds no RFC 3339 time is an error, never the system's clock in disguise.
     pub fn now() -> anyhow::Result<Self> {
         match std::env::var_os(NOW_VARIABLE) {
-            None => Ok(Self(Timestamp::now().as_millisecond())),
+            None => Ok(Self::of_system()),
             Some(value) => {
                 let text = value.to_string_lossy();
                 Self::parse(&text).with_context(|| format!("{NOW_VARIABLE} is wrong"))
             }
         }
+    }
+
+    /// Reads the system's clock, whatever [`NOW_VARIABLE`] says.
+    pub fn of_system() -> Self {
+        Self(Timestamp::now().as_millisecond())
     }
 
     /// Reads an RFC 3339 time.

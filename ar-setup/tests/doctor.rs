@@ -376,6 +376,13 @@ const FAULTS: &[Fault] = &[
         "unset AGENT_RUNNER_NOW",
         &[("AGENT_RUNNER_NOW", "2030-01-01T00:00:00Z")]
     ),
+    env!(
+        "clock_set",
+        2,
+        "AGENT_RUNNER_NOW is set to what is no time",
+        "unset AGENT_RUNNER_NOW",
+        &[("AGENT_RUNNER_NOW", "soon")]
+    ),
     env!("clock", 2, "the clock says 1999-", "timedatectl", &[("AGENT_RUNNER_NOW", "1999-01-01T00:00:00Z")]),
     env!(
         "relative_path",
@@ -392,6 +399,8 @@ const FAULTS: &[Fault] = &[
         "export HOME",
         &[("HOME", "/no/such/home"), ("AGENT_RUNNER_STATE", "/no/such/home/s.db")]
     ),
+    env!("no_home", 2, "HOME names no directory", "export HOME", &[("HOME", "")]),
+    env!("no_place", 2, "neither HOME nor XDG_STATE_HOME is set", "set HOME,", &[("HOME", "")]),
     env!("temporary", 2, "no file can be made in '/no/such/tmp'", "TMPDIR", &[("TMPDIR", "/no/such/tmp")]),
     // The state.
     fault!("state", 2, "not a database", "move it away", |home| {

@@ -207,7 +207,14 @@ fn variables() -> Vec<Finding> {
     let set = |name: &str| env::var_os(name).filter(|value| !value.is_empty());
     let relative = |value: &OsString| Path::new(value).is_relative();
     let mut findings = Vec::new();
-    if let Some(now) = set(clock::NOW_VARIABLE) {
+    if Stamp::now().is_err() {
+        findings.push(Finding::error(
+            "clock_set",
+            format!("{} is set to what is no time", clock::NOW_VARIABLE),
+            "nothing runs that looks at the clock",
+            format!("unset {}", clock::NOW_VARIABLE),
+        ));
+    } else if let Some(now) = set(clock::NOW_VARIABLE) {
         findings.push(Finding::warning(
             "clock_set",
             format!("{} sets the clock to {}", clock::NOW_VARIABLE, now.display()),

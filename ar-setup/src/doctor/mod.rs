@@ -22,7 +22,7 @@ pub use files::is_secret;
 use crate::pipeline::Ground;
 use anyhow::Context;
 use ar_core::config::{Config, Model, model_names};
-use ar_core::{Stamp, exit};
+use ar_core::{Failure, Stamp, exit};
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::fs;
@@ -126,17 +126,22 @@ pub struct Orders {
     pub cron: bool,
 }
 
-/// Examines everything and prints what was found. Status 1 for warnings, 2 for errors.
-pub fn run(ground: &Ground, orders: Orders, out: &mut impl Write) -> anyhow::Result<ExitCode> {
-    let mut findings = examine(ground, orders.cron)?;
-    if orders.fix {
+/// Examines everything and prints what was found. Status 1 for warnings, 2 for errors. Where `ground` cannot be told, the reason
+/// for that is what is found.
+pub fn run(
+    ground: &anyhow::Result<Ground>,
+    orders: Orders,
+    out: &mut impl Write,
+) -> anyhow::Result<ExitCode> {
+    let mut findings = examine(ground, orders.cron);
+    if let (Ok(ground), true) = (ground, orders.fix) {
         let mut repaired = 0;
         for repair in findings.iter().filter_map(|finding| finding.repair.as_ref()) {
             carry_out(ground, repair, out)?;
             repaired += 1;
         }
         if repaired > 0 {
-            findings = examine(ground, orders.cron)?;
+            findings = examine(&Ok(ground.clone()), orders.cron);
         }
     }
     let count = |severity| findings.iter().filter(|finding| finding.severity == severity).count();
@@ -173,8 +178,30 @@ fn print(finding: &Finding, out: &mut impl Write) -> anyhow::Result<()> {
 }
 
 /// Every finding, errors first.
-fn examine(ground: &Ground, cron: bool) -> anyhow::Result<Vec<Finding>> {
-    let now = Stamp::now()?;
+fn examine(ground: &anyhow::Result<Ground>, cron: bool) -> Vec<Finding> {
+    // A variable that sets the clock to no time is found among the others.
+    let now = Stamp::now().unwrap_or_else(|_| Stamp::of_system());
+    let mut findings = match ground {
+        Ok(ground) => about_files(ground, cron, now),
+        Err(error) => vec![nowhere(error)],
+    };
+    findings.extend(environment::findings(now));
+    // Sorting keeps the order of equals.
+    findings.sort_by_key(|finding| finding.severity);
+    let mut seen = BTreeSet::new();
+    findings.retain(|finding| seen.insert((finding.id, finding.what.clone())));
+    findings
+}
+
+/// Configuration and state have no place.
+fn nowhere(error: &anyhow::Error) -> Finding {
+    let failure = Failure::of(error);
+    let fix = failure.hint.unwrap_or_else(|| "name them with --config and --state".to_owned());
+    Finding::error("no_place", failure.message, "nobody can tell where configuration and state are", fix)
+}
+
+/// What is wrong in the configuration, with what it names, and in the state.
+fn about_files(ground: &Ground, cron: bool, now: Stamp) -> Vec<Finding> {
     let mut models = Vec::new();
     // A directory that cannot be read is among the problems of the configuration.
     for name in model_names(&ground.config).unwrap_or_default() {
@@ -189,14 +216,9 @@ fn examine(ground: &Ground, cron: bool) -> anyhow::Result<Vec<Finding>> {
     findings.extend(files::findings(ground, &models));
     findings.extend(provider::findings(&models, cron));
     findings.extend(login::findings(&models, now));
-    findings.extend(environment::findings(now));
     findings.extend(state::findings(&ground.state, &models, now));
     findings.extend(remains::findings(&ground.state, now));
-    // Sorting keeps the order of equals.
-    findings.sort_by_key(|finding| finding.severity);
-    let mut seen = BTreeSet::new();
-    findings.retain(|finding| seen.insert((finding.id, finding.what.clone())));
-    Ok(findings)
+    findings
 }
 
 fn carry_out(ground: &Ground, repair: &Repair, out: &mut impl Write) -> anyhow::Result<()> {
