@@ -11,13 +11,13 @@ use std::time::UNIX_EPOCH;
 /// What a program said of itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Said {
-    /// Its version.
+    /// Its version; None where it named none.
     pub version: Option<String>,
     /// The options that its help names; None where it printed no help.
     pub flags: Option<Vec<String>>,
-    /// The models that it offers.
+    /// The models that it offers; None where it was not asked or took too long.
     #[serde(default)]
-    pub models: Vec<String>,
+    pub models: Option<Vec<String>>,
 }
 
 /// The cache's file, read.

@@ -16,6 +16,9 @@ use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant};
 
+/// How many models are shown to a person.
+const SHOWN: usize = 3;
+
 /// One agent found.
 #[derive(Debug, Clone, Serialize)]
 pub struct Agent {
@@ -70,11 +73,23 @@ pub fn run(json: bool, out: &mut impl Write) -> anyhow::Result<ExitCode> {
         let version = agent.version.as_deref().unwrap_or("-");
         writeln!(out, "{:width$}  {version:<10}  {}", agent.name, words(&agent.login))?;
         writeln!(out, "{:width$}  {}{}", "", agent.path.display(), remarks(agent))?;
+        if !agent.models.is_empty() {
+            writeln!(out, "{:width$}  models: {}", "", several(&agent.models))?;
+        }
         if matches!(agent.login.state, State::Out | State::Expired | State::Damaged) {
             writeln!(out, "{:width$}  log in with: {}", "", agent.login_command)?;
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The first of many names.
+fn several(names: &[String]) -> String {
+    let shown = names.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(SHOWN) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
 }
 
 fn words(login: &Login) -> String {
@@ -140,12 +155,9 @@ pub fn ask_all(places: &[Place], now: Stamp, patience: Duration) -> anyhow::Resu
 /// Asks one agent; what it said is returned beside it where the cache did not know it yet.
 fn ask(place: &Place, cache: &Cache, deadline: Instant, now: Stamp) -> anyhow::Result<(Agent, Option<Said>)> {
     let known = by_name(place.known).ok_or_else(|| anyhow::anyhow!("'{}' is no known agent", place.known))?;
-    let (said, fresh, trouble) = if let Some(said) = cache.get(&place.path) {
-        (said, None, None)
-    } else {
-        let (said, trouble) = interview::ask(known, place, deadline)?;
-        (said.clone(), trouble.is_none().then_some(said), trouble)
-    };
+    let before = cache.get(&place.path).unwrap_or_default();
+    let (said, trouble) = interview::ask(known, place, before.clone(), deadline)?;
+    let fresh = (said != before).then(|| said.clone());
     let wanted = template_flags(known);
     let named = |flag: &&String| said.flags.as_ref().is_none_or(|flags| flags.contains(flag));
     let agent = Agent {
@@ -160,7 +172,7 @@ fn ask(place: &Place, cache: &Cache, deadline: Instant, now: Stamp) -> anyhow::R
         features: said.flags.is_some().then(|| wanted.iter().filter(named).cloned().collect()),
         rejected: wanted.iter().filter(|flag| !named(flag)).cloned().collect(),
         version: said.version,
-        models: said.models,
+        models: said.models.unwrap_or_default(),
         flags: said.flags,
         trouble,
     };

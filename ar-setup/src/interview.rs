@@ -4,16 +4,22 @@ use crate::cache::Said;
 use crate::known::Known;
 use crate::places::Place;
 use crate::probe::{self, Outcome};
+use ar_core::exit;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
-/// Asks a program; beside what it said stands what went wrong.
-pub fn ask(known: &Known, place: &Place, deadline: Instant) -> anyhow::Result<(Said, Option<String>)> {
-    let mut trouble = None;
-    let mut said = Said { version: package_version(known.name, &place.path), ..Said::default() };
+/// Asks a program what it has not said yet, so that on a slow machine each time brings more; beside what it said stands what
+/// went wrong.
+pub fn ask(
+    known: &Known,
+    place: &Place,
+    before: Said,
+    deadline: Instant,
+) -> anyhow::Result<(Said, Option<String>)> {
+    let (mut said, mut trouble) = (before, None);
     let mut put = |args: &[&str]| -> anyhow::Result<Option<String>> {
         let wrong = match carefully(place, args, deadline)? {
             Outcome::Ended { good: true, stdout, stderr } => return Ok(Some(stdout + &stderr)),
@@ -27,13 +33,28 @@ pub fn ask(known: &Known, place: &Place, deadline: Instant) -> anyhow::Result<(S
         Ok(None)
     };
     if said.version.is_none() {
+        said.version = package_version(known.name, &place.path);
+    }
+    if said.version.is_none() {
         said.version = put(&["--version"])?.as_deref().and_then(version_in);
     }
-    said.flags = put(known.help)?.map(|help| flags_in(&help));
-    if let Some(args) = known.models {
-        said.models = put(args)?.map(|list| models_in(&list)).unwrap_or_default();
+    if said.flags.is_none() {
+        said.flags = put(known.help)?.map(|help| flags_in(&help));
+    }
+    if let (None, Some(args)) = (&said.models, known.models) {
+        said.models = models(place, args, deadline)?;
     }
     Ok((said, trouble))
+}
+
+/// The models that a program lists; None where that takes too long, which is no trouble.
+fn models(place: &Place, args: &[&str], deadline: Instant) -> anyhow::Result<Option<Vec<String>>> {
+    Ok(match carefully(place, args, deadline)? {
+        Outcome::Ended { good: true, stdout, .. } => Some(models_in(&stdout)),
+        // It lists none, or none without a login.
+        Outcome::Ended { .. } | Outcome::NotStarted(_) => Some(Vec::new()),
+        Outcome::TimedOut => None,
+    })
 }
 
 /// Asks with a home directory that is thrown away, because several agents write into theirs even for `--version`. What needs
@@ -95,10 +116,13 @@ fn flags_in(help: &str) -> Vec<String> {
     words.filter(flag).map(str::to_owned).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
-/// The names in a list of models of the form `Vendor Kind: NAME (aliases: a, b)`.
+/// The names in a list of models, of lines like `Vendor Kind: NAME (aliases: a, b)` or `VENDOR/NAME`.
 fn models_in(list: &str) -> Vec<String> {
-    let names = list.lines().filter_map(|line| line.split_once(": ")?.1.split_whitespace().next());
-    names.filter(|name| !name.is_empty()).map(str::to_owned).collect()
+    let names = list.lines().filter_map(|line| match line.split_once(": ") {
+        Some((_, rest)) => rest.split_whitespace().next(),
+        None => Some(line.trim()).filter(|line| line.contains('/') && !line.contains(char::is_whitespace)),
+    });
+    names.filter(|name| !name.is_empty()).map(exit::one_line).collect()
 }
 
 #[cfg(test)]
@@ -122,5 +146,9 @@ mod tests {
             ["--json", "--output-format", "--print", "--verbose", "-p"]
         );
         assert_eq!(models_in("OpenAI Chat: gpt-4o (aliases: 4o)\nDefault\n"), ["gpt-4o"]);
+        assert_eq!(
+            models_in("opencode/big-pickle\na/b/c\nsee http://x y/z\n\n"),
+            ["opencode/big-pickle", "a/b/c"]
+        );
     }
 }

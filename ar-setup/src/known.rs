@@ -118,7 +118,7 @@ const OPENCODE: Known = Known {
     login: "opencode auth login",
     help: &["run", "--help"],
     status: None,
-    models: None,
+    models: Some(&["models"]),
     keys: &["ANTHROPIC_API_KEY", "OPENAI_API_KEY", "GEMINI_API_KEY", "OPENROUTER_API_KEY"],
     credential: Some(Credential {
         variable: "XDG_DATA_HOME",
@@ -171,6 +171,7 @@ const AIDER: Known = Known {
     login: "aider",
     help: &["--help"],
     status: None,
+    // Its '--list-models' wants a pattern, asks the network for a newer release, and takes longer than a probe may.
     models: None,
     keys: &[
         "ANTHROPIC_API_KEY",

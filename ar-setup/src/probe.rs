@@ -48,6 +48,7 @@ pub fn ask(
     let mut command = Command::new(program);
     command.args(args).stdin(Stdio::null()).stdout(stdout.try_clone()?).stderr(stderr.try_clone()?);
     command.env("NO_COLOR", "1").env("TERM", "dumb").env("CI", "1");
+    command.env("OPENCODE_DISABLE_MODELS_FETCH", "1");
     prepare(&mut command);
     own_session(&mut command);
     let mut child = match command.spawn() {

@@ -267,3 +267,23 @@ fn path_names_the_three_places() {
         .stdout("{\"config\":\"/c\",\"state\":\"/x/y.db\",\"runs\":\"/x/runs\"}\n")
         .check();
 }
+
+#[test]
+fn detect_tells_the_models_of_agents_that_list_them() {
+    let home = Home::new();
+    home.command(
+        "opencode",
+        "[ \"$1\" != models ] || printf 'a/%s\\n' one two three four five; echo 9.9.9 >&2",
+    );
+    home.command("llm", "[ \"$1\" != models ] || exit 1; echo 9.9.9");
+    setup(&home, &["detect"])
+        .env("OPENAI_API_KEY", "k")
+        .stdout(
+            "opencode  9.9.9       logged in (OPENAI_API_KEY)\n          \
+             [HOME]/bin/opencode (its help does not name --format)\n          \
+             models: a/one, a/two, a/three and 2 more\n\
+             llm       9.9.9       logged in (OPENAI_API_KEY)\n          \
+             [HOME]/bin/llm (its help does not name --json)\n",
+        )
+        .check();
+}
