@@ -20,8 +20,8 @@ pub struct Step {
     pub won: bool,
 }
 
-/// Lists the matches.
-pub fn steps(judgement: &Judgement) -> Vec<Step> {
+/// Lists the matches; `masked` takes out of a text what must not be told.
+pub fn steps(judgement: &Judgement, masked: impl Fn(&str) -> String) -> Vec<Step> {
     judgement
         .hits
         .iter()
@@ -30,16 +30,16 @@ pub fn steps(judgement: &Judgement) -> Vec<Step> {
             class: hit.rule.class.name(),
             rank: hit.rule.rank,
             line: hit.line + 1,
-            matched: judgement.page.text.get(hit.start..hit.end).unwrap_or("").to_owned(),
+            matched: masked(judgement.page.text.get(hit.start..hit.end).unwrap_or("")),
             won: judgement.winner.is_some_and(|winner| winner.order == hit.order && winner.line == hit.line),
         })
         .collect()
 }
 
 /// The matches for people, one a line, and the reason.
-pub fn in_words(judgement: &Judgement) -> String {
+pub fn in_words(judgement: &Judgement, masked: impl Fn(&str) -> String) -> String {
     let mut out = String::new();
-    for step in steps(judgement) {
+    for step in steps(judgement, masked) {
         let mark = if step.won { '*' } else { ' ' };
         out.push_str(
             &format_args!(

@@ -76,7 +76,7 @@ fn diagnose(cli: &Cli, rules: &mut Option<Cow<'static, [Rule]>>, record: &mut Re
     judgement.diagnosis.evidence = judgement.diagnosis.evidence.map(|line| redact::masked(&line));
     ask::settle(cli, &mut judgement, &evidence, failed.as_deref())?;
     if cli.explain {
-        write!(io::stderr(), "{}", explain::in_words(&judgement))
+        write!(io::stderr(), "{}", explain::in_words(&judgement, redact::masked))
             .context("cannot write to standard error")?;
     }
     record.set("diagnosis", judgement.diagnosis)

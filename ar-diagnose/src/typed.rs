@@ -27,7 +27,7 @@ pub fn run(cli: &Cli) -> Result<ExitCode> {
     judgement.diagnosis.evidence = judgement.diagnosis.evidence.map(|line| redact::masked(&line));
     ask::settle(cli, &mut judgement, &evidence, None)?;
     if cli.explain && !cli.json {
-        write!(io::stdout(), "{}", explain::in_words(&judgement))
+        write!(io::stdout(), "{}", explain::in_words(&judgement, redact::masked))
             .context("cannot write to standard output")?;
     }
     print(cli, &judgement)?;
@@ -40,8 +40,8 @@ fn print(cli: &Cli, judgement: &Judgement) -> Result<()> {
     let line = if cli.json {
         let mut value = serde_json::to_value(diagnosis).context("cannot write the diagnosis")?;
         if cli.explain {
-            value["explain"] =
-                serde_json::to_value(explain::steps(judgement)).context("cannot write the diagnosis")?;
+            value["explain"] = serde_json::to_value(explain::steps(judgement, redact::masked))
+                .context("cannot write the diagnosis")?;
         }
         value.to_string()
     } else if cli.class_only {

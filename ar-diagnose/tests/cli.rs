@@ -457,3 +457,13 @@ fn an_explanation_lists_every_match_and_the_winner() {
     assert!(told.contains("* line   2  rank 57  rate_limit"), "{told}");
     assert!(told.contains("decided by rule:limits/bare-429: the last message that is known\n"), "{told}");
 }
+
+#[test]
+fn no_key_is_told_by_an_explanation() {
+    let text = "Invalid API key sk-proj-0123456789abcdefghij provided is expired: api key sk-proj-0123456789abcdefghij is invalid\n";
+    for options in [&["--text", "--explain"][..], &["--text", "--explain", "--json"]] {
+        let output = tool().args(options).write_stdin(text).assert().code(0).get_output().clone();
+        let told = String::from_utf8(output.stdout).unwrap();
+        assert!(told.contains("auth/invalid-key") && !told.contains("sk-proj"), "{told}");
+    }
+}
