@@ -80,6 +80,14 @@ const CUES: [&str; 40] = [
     "重置时间",
 ];
 
+/// Headers that tell of limits that are not reached, too.
+const HEADERS: [&str; 4] = [
+    "ratelimit-reset-requests",
+    "ratelimit-reset-tokens",
+    "ratelimit-reset-input-tokens",
+    "ratelimit-reset-output-tokens",
+];
+
 /// Reads the window that belongs to the line at `index`: in the line itself, else close by.
 pub fn near(page: &Page, index: usize, now: Stamp) -> Option<Window> {
     let own = page.lines.get(index)?;
@@ -128,12 +136,25 @@ pub fn in_text(text: &str, lower: &str, now: Stamp) -> Option<Window> {
             best = Some((window.is_a_date, window));
         }
     }
-    best.map(|(_, window)| window)
+    best.map(|(_, window)| window).or_else(|| in_headers(text, lower, now))
+}
+
+/// The longest wait of the headers about limits, where nothing else tells one.
+fn in_headers(text: &str, lower: &str, now: Stamp) -> Option<Window> {
+    let windows = scan::cues(lower, &HEADERS).into_iter().filter_map(|(end, cue)| {
+        let rest = text.get(end..)?;
+        expression(rest.get(..rest.floor_char_boundary(EXPRESSION_BYTES))?, cue, now)
+    });
+    windows.max_by_key(|window| window.until)
 }
 
 fn expression(rest: &str, cue: &str, now: Stamp) -> Option<Window> {
+    let whole = rest;
     let (rest, unit) = scan::lead(rest, cue);
-    if let Some(length) = length::read(rest, unit) {
+    let is_length =
+        whole.strip_suffix(rest).is_some_and(|lead| lead.trim_end().ends_with(" in")) || cue.ends_with(" in");
+    let clock = if is_length { length::clock(rest) } else { None };
+    if let Some(length) = clock.or_else(|| length::read(rest, unit)) {
         return Some(Window { until: now.plus(length), is_a_date: false, is_apart: false });
     }
     calendar::read(rest, now).map(Window::at)
@@ -193,6 +214,12 @@ mod tests {
             ("resets on Thursday, June 4 at 3:00 PM UTC", 270_000),
             ("resets when the cycle ends, until 6/5/2026", 302_400),
             ("cooling down for 5 minutes", 300),
+            ("try again in 00:15:30", 930),
+            ("Retry in 1:02:03.", 3723),
+            ("try again at 13:00", 3600),
+            ("x-ratelimit-reset-requests: 1m30s", 90),
+            ("'x-ratelimit-reset-requests': '1s', 'x-ratelimit-reset-tokens': '6m0s'", 360),
+            ("x-ratelimit-reset-tokens: 6m0s retry-after: 12", 12),
             ("限额将在 2026-06-02 12:00:00 重置", 86_400),
         ];
         for (text, wanted) in cases {

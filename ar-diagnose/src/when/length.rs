@@ -30,6 +30,16 @@ pub fn read(text: &str, bare: Unit) -> Option<Duration> {
     (units > 0).then(|| Duration::try_from_secs_f64(total).ok()).flatten()
 }
 
+/// Reads `00:15:30`, hours, minutes and seconds.
+pub fn clock(text: &str) -> Option<Duration> {
+    let end = text.bytes().take_while(|b| b.is_ascii_digit() || *b == b':').count();
+    let parts: Vec<&str> = text.get(..end)?.trim_end_matches(':').split(':').collect();
+    let [hours, minutes, seconds] = parts.as_slice() else { return None };
+    let fits = hours.len() <= 3 && minutes.len() == 2 && seconds.len() == 2;
+    let number = |text: &str| text.parse::<u64>().ok().filter(|_| fits);
+    Some(Duration::from_secs(number(hours)? * 3600 + number(minutes)? * 60 + number(seconds)?))
+}
+
 /// More seconds than this are a point in time since 1970.
 const EPOCH: f64 = 1.0e9;
 
