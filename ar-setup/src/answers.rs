@@ -2,6 +2,7 @@
 
 use crate::ask;
 use crate::detect::{self, Agent};
+use crate::earlier::{self, Earlier};
 use crate::known::{Known, by_name};
 use crate::login::{Login, State};
 use crate::places::{Kind, Place};
@@ -131,16 +132,17 @@ fn checked_name(name: &str) -> Result<(), String> {
     }
 }
 
-/// Asks a person everything.
-pub fn asked(found: &[Place], out: &mut impl Write) -> anyhow::Result<Answers> {
+/// Asks a person everything, and proposes what was answered before.
+pub fn asked(found: &[Place], earlier: &Earlier, out: &mut impl Write) -> anyhow::Result<Answers> {
     let agents = detect::ask_all(found, Stamp::now()?, PATIENCE)?;
-    let mut answers = Answers { agents: Some(which_agents(&agents)?), ..Answers::default() };
+    let mut answers =
+        Answers { agents: Some(which_agents(&agents, &earlier.agents(&agents))?), ..Answers::default() };
     let chosen: Vec<&Place> = found
         .iter()
         .filter(|place| answers.agents.iter().flatten().any(|name| *name == place.name))
         .collect();
     for place in &chosen {
-        answers.accounts.extend(further_accounts(place)?);
+        answers.accounts.extend(further_accounts(place, earlier.accounts(place, found))?);
     }
     for place in answers.places(found)? {
         await_login(&place, out)?;
@@ -149,7 +151,10 @@ pub fn asked(found: &[Place], out: &mut impl Write) -> anyhow::Result<Answers> {
     if names.len() > 1 {
         let alike = "all alike: each run goes to the one used least";
         let order = "in order: the next only while those before cannot serve";
-        if ask::choice("How are they used?", vec![alike, order])? == order {
+        // A person who presses Enter throughout gets the order that was.
+        names.sort_by_key(|name| earlier.tier(name));
+        let before = usize::from(earlier.is_ordered());
+        if ask::choice("How are they used?", vec![alike, order], before)? == order {
             for tier in 1.. {
                 let Some(next) = next_in_order(&mut names, tier)? else { break };
                 answers.tiers.insert(next, tier);
@@ -158,25 +163,31 @@ pub fn asked(found: &[Place], out: &mut impl Write) -> anyhow::Result<Answers> {
     }
     let valid =
         |text: &str| parse_duration(text).map(drop).map_err(|_| "say it like 90s, 30m or 2h".to_owned());
-    let timeout = ask::text("End a run after", "1h", valid)?;
-    answers.timeout = Some(timeout).filter(|timeout| timeout != "1h");
-    answers.max_parallel = limits(&answers.places(found)?)?;
+    let timeout = ask::text("End a run after", &earlier.timeout(), valid)?;
+    answers.timeout = Some(timeout).filter(|timeout| timeout != earlier::TIMEOUT);
+    answers.max_parallel = limits(&answers.places(found)?, earlier)?;
     let mut models = vec!["any".to_owned()];
     let mut known: Vec<String> = chosen.iter().map(|place| place.known.to_owned()).collect();
     known.dedup();
     models.extend(known);
-    answers.default = Some(ask::choice("Which model serves a call that names none?", models.clone())?);
+    let at = |models: &[String], model: Option<&str>| {
+        models.iter().position(|name| Some(name.as_str()) == model).unwrap_or(0)
+    };
+    let before = at(&models, earlier.default());
+    answers.default =
+        Some(ask::choice("Which model serves a call that names none?", models.clone(), before)?);
     let none = "none: such a run counts as failed";
     models.insert(0, none.to_owned());
-    let asked = ask::choice("Which model is asked why a run failed when no rule knows?", models)?;
+    let before = at(&models, earlier.diagnostics_model());
+    let asked = ask::choice("Which model is asked why a run failed when no rule knows?", models, before)?;
     answers.diagnostics_model = Some(asked).filter(|asked| asked != none);
     Ok(answers)
 }
 
 /// How many runs may go at once.
-fn limits(places: &[Place]) -> anyhow::Result<BTreeMap<String, NonZeroU32>> {
+fn limits(places: &[Place], earlier: &Earlier) -> anyhow::Result<BTreeMap<String, NonZeroU32>> {
     let mut limits = BTreeMap::new();
-    if !ask::confirm("Limit how many runs go at once?", false)? {
+    if !ask::confirm("Limit how many runs go at once?", earlier.is_limited())? {
         return Ok(limits);
     }
     for place in places {
@@ -184,13 +195,17 @@ fn limits(places: &[Place]) -> anyhow::Result<BTreeMap<String, NonZeroU32>> {
             Ok(_) => Ok(()),
             Err(_) => Err("a whole number, 0 for no limit".to_owned()),
         };
-        let most = ask::text(&format!("  Of {}, at most (0: no limit)", place.name), "2", valid)?;
+        let most = ask::text(
+            &format!("  Of {}, at most (0: no limit)", place.name),
+            &earlier.limit(&place.name),
+            valid,
+        )?;
         limits.extend(most.parse().ok().map(|most| (place.name.clone(), most)));
     }
     Ok(limits)
 }
 
-fn which_agents(agents: &[Agent]) -> anyhow::Result<Vec<String>> {
+fn which_agents(agents: &[Agent], before: &[usize]) -> anyhow::Result<Vec<String>> {
     let lines: Vec<String> = agents
         .iter()
         .map(|agent| {
@@ -204,8 +219,7 @@ fn which_agents(agents: &[Agent]) -> anyhow::Result<Vec<String>> {
             format!("{} {} ({state})", agent.name, agent.version.as_deref().unwrap_or(""))
         })
         .collect();
-    let all: Vec<usize> = (0..lines.len()).collect();
-    let chosen = ask::choices("Which agents?", lines.clone(), &all)?;
+    let chosen = ask::choices("Which agents?", lines.clone(), before)?;
     let names = agents.iter().zip(&lines).filter(|(_, line)| chosen.contains(line));
     let names: Vec<String> = names.map(|(agent, _)| agent.name.clone()).collect();
     if names.is_empty() {
@@ -214,11 +228,16 @@ fn which_agents(agents: &[Agent]) -> anyhow::Result<Vec<String>> {
     Ok(names)
 }
 
-fn further_accounts(place: &Place) -> anyhow::Result<Vec<NewAccount>> {
+fn further_accounts(place: &Place, before: Vec<NewAccount>) -> anyhow::Result<Vec<NewAccount>> {
     let mut accounts: Vec<NewAccount> = Vec::new();
     let Some(Known { credential: Some(credential), .. }) = by_name(place.known) else { return Ok(accounts) };
     if place.kind != Kind::Program || credential.default.is_empty() {
         return Ok(accounts);
+    }
+    for account in before {
+        if ask::confirm(&format!("Keep the account {} in {}?", account.name, account.directory), true)? {
+            accounts.push(account);
+        }
     }
     while ask::confirm(&format!("Another account of {}?", place.name), false)? {
         let name =
@@ -260,7 +279,7 @@ fn next_in_order(names: &mut Vec<String>, tier: u32) -> anyhow::Result<Option<St
     let next = match names.len() {
         0 => return Ok(None),
         1 => names.swap_remove(0),
-        _ => ask::choice(&format!("Number {tier}"), names.clone())?,
+        _ => ask::choice(&format!("Number {tier}"), names.clone(), 0)?,
     };
     names.retain(|name| *name != next);
     Ok(Some(next))

@@ -48,9 +48,12 @@ pub fn secret(question: &str) -> anyhow::Result<String> {
     answered(|| password.without_confirmation().prompt())
 }
 
-/// Asks for one of several.
-pub fn choice<T: Display>(question: &str, options: Vec<T>) -> anyhow::Result<T> {
-    let select = Select::new(question, options).without_filtering().with_help_message("enter goes on");
+/// Asks for one of several; `at` is the index of the one proposed.
+pub fn choice<T: Display>(question: &str, options: Vec<T>, at: usize) -> anyhow::Result<T> {
+    let select = Select::new(question, options)
+        .with_starting_cursor(at)
+        .without_filtering()
+        .with_help_message("enter goes on");
     answered(|| select.prompt())
 }
 

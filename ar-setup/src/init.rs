@@ -2,6 +2,7 @@
 
 use crate::answers::{self, Answers};
 use crate::change::{self, Change};
+use crate::earlier::Earlier;
 use crate::known::KNOWN;
 use crate::places::{self, Place};
 use crate::{ask, document, pool};
@@ -35,13 +36,16 @@ pub fn run(dir: &Path, yes: bool, file: Option<&Path>, out: &mut impl Write) -> 
     let asking = file.is_none() && !yes && ask::is_possible();
     let answers = match file {
         Some(file) => Answers::read(file)?,
-        None if asking => answers::asked(&found, out)?,
+        None if asking => answers::asked(&found, &Earlier::read(dir)?, out)?,
         None => Answers::default(),
     };
     let _lock = change::lock(dir)?;
     let changes = plan(dir, &answers, &found)?;
     let wanted = if asking { agreed(&changes, out)? } else { unasked(&changes, answers.replace) };
     refuse_dangling_default(dir, &changes, &wanted)?;
+    if asking && !changes.iter().any(Change::is_needed) {
+        writeln!(out, "nothing to change")?;
+    }
     write(dir, &changes, &wanted, out)?;
     writeln!(out, "next: ar run \"hello\"")?;
     Ok(ExitCode::SUCCESS)

@@ -15,6 +15,7 @@ mod detect;
 mod diff;
 mod doctor;
 mod document;
+mod earlier;
 mod edit;
 mod file;
 mod import;

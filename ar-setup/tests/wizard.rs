@@ -74,6 +74,41 @@ fn a_person_chooses_agents_accounts_order_and_default() {
     let found: Vec<(&str, u32)> = any.providers.iter().map(|p| (p.name.as_str(), p.tier)).collect();
     assert_eq!(found, [("claude", 1), ("codex", 3), ("work", 2)]);
     assert_eq!(any.providers[0].timeout, Some(std::time::Duration::from_mins(20)));
+    drop(terminal);
+    the_same_answers_are_proposed_again(&home);
+}
+
+fn the_same_answers_are_proposed_again(home: &Home) {
+    let dir = home.path(CONFIG);
+    let read = || {
+        let files = ["models/any.toml", "models/claude.toml", "models/codex.toml", "config.toml"];
+        files.map(|file| fs::read_to_string(dir.join(file)).unwrap())
+    };
+    let before = read();
+    let Some(terminal) = Terminal::start(home, 100, &[], INIT) else { return };
+    for question in [
+        "Which agents?",
+        "Keep the account work in",
+        "Another account of claude?",
+        "Another account of codex?",
+        "work is not logged in",
+        "How are they used?",
+        "Number 1",
+        "Number 2",
+        "End a run after (20m)",
+        "Limit how many runs go at once?",
+        "Of claude, at most (0: no limit) (3)",
+        "Of codex, at most (0: no limit) (0)",
+        "Of work, at most (0: no limit) (2)",
+        "Which model serves a call that names none?",
+        "Which model is asked why a run failed when no rule knows?",
+    ] {
+        terminal.answer(question, &["Enter"]);
+    }
+    terminal.wait_for("nothing to change");
+    terminal.wait_for("status=0");
+    assert_eq!(read(), before);
+    assert!(!dir.join("previous").exists());
 }
 
 fn limits(config: &Config) -> Vec<(&str, u32)> {

@@ -47,7 +47,7 @@ fn one<W: Write>(session: &mut Session<W>, field: &Field) -> Result<(String, Val
             (name.clone(), ask::confirm(&shown(question), default.unwrap_or(false))?.into())
         }
         Field::Choice { name, question, options } => match listed(options) {
-            Some(options) => (name.clone(), ask::choice(&shown(question), options)?.into()),
+            Some(options) => (name.clone(), ask::choice(&shown(question), options, 0)?.into()),
             None => (name.clone(), session.refuse("a choice", "it has no options, or too many")?),
         },
         Field::MultiChoice { name, question, options } => match listed(options) {
