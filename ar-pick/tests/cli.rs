@@ -548,28 +548,37 @@ fn quotas_are_asked_for_now_and_then_and_a_window_that_is_used_up_is_waited_for(
     // At its reset it is free, though the command has nothing new to tell.
     let reset = "2026-11-20T12:00:00Z";
     pick(&home, &["-F", "provider", "--exclude", "b"]).env("AGENT_RUNNER_NOW", reset).stdout("a\n").check();
+}
 
-    // What was told long ago is forgotten.
-    home.command("quota-a", "exit 4");
-    let unknown = "quota of b: unknown, 'quota-b' ended with exit status: 3\n";
-    pick(&home, &["--explain"])
-        .env("AGENT_RUNNER_NOW", "2026-11-20T12:05:00Z")
-        .stdout(format!(
-            "  PROVIDER  TIER  WEIGHT  RUNS  LIVE  SCORE  WHY\n\
-             * b            1       1     0     0   0.00  taken: fewest runs in tier 1\n  \
-               a            1       1     2     0   2.00  left: another has fewer runs\n\
-             quota of a: 5h 100% until 2026-11-20T12:00:00.000Z, week 100%, \
-             no news since, 'quota-a' ended with exit status: 4\n{unknown}",
-        ))
-        .check();
-    pick(&home, &["--explain", "--strategy", "soonest-reset"])
-        .env("AGENT_RUNNER_NOW", "2026-11-20T18:00:00Z")
-        .stdout(format!(
-            "  PROVIDER  TIER  WEIGHT  RUNS  LIVE  SCORE  WHY\n\
-             * b            1       1     0     0      -  \
-               taken: fewest runs in tier 1, of whose quota nothing is known\n  \
-               a            1       1     2     0      -  left: another has fewer runs\n\
-             quota of a: unknown, 'quota-a' ended with exit status: 4\n{unknown}",
-        ))
-        .check();
+#[test]
+fn what_is_not_known_of_quotas_is_said() {
+    let home = Home::new();
+    home.write(".config/agent-runner/config.toml", "[accounts.a]\nquota_command = ['quota']\n");
+    home.pool("m", &["b", "a"]);
+    let window = "{\"name\":\"5h\",\"used_percent\":40,\"resets_at\":\"2026-11-20T12:00:00Z\"}";
+    home.command("quota", &format!("echo '{{\"windows\":[{window}]}}'"));
+    pick(&home, &["--explain"]).any_stdout().check();
+    home.command("quota", "exit 4");
+    for (now, taken, left, told) in [
+        (
+            "2026-11-20T11:30:00Z",
+            "a            1       1     0     0   0.50  taken: refilled first in tier 1",
+            "b            1       1     0     0      -  left: another is refilled first",
+            "5h 40% until 2026-11-20T12:00:00.000Z, no news since",
+        ),
+        // What was told long ago is forgotten.
+        (
+            "2026-11-20T18:00:00Z",
+            "b            1       1     0     0      -  taken: fewest runs in tier 1, of whose quota nothing is known",
+            "a            1       1     0     0      -  left: another comes first in the file",
+            "unknown",
+        ),
+    ] {
+        let explain = pick(&home, &["--explain", "--strategy", "soonest-reset"]).env("AGENT_RUNNER_NOW", now);
+        let told = format!("quota of a: {told}, 'quota' ended with exit status: 4\n");
+        let mut lines = [format!("* {taken}\n"), format!("  {left}\n")];
+        lines.sort_by_key(|line| line.contains(" a "));
+        let head = "  PROVIDER  TIER  WEIGHT  RUNS  LIVE  SCORE  WHY\n";
+        explain.stdout(format!("{head}{}{told}", lines.concat())).check();
+    }
 }
