@@ -27,7 +27,7 @@ pub fn dead_runs(db: &Connection, runs: &Path, now: Stamp) -> Result<Vec<String>
     let mut select = db.prepare(LEASES)?;
     let mut rows = select.query([])?;
     let here = host();
-    let mut dead = Vec::new();
+    let (mut dead, mut ended) = (Vec::new(), Vec::new());
     while let Some(row) = rows.next()? {
         let id: String = row.get(0)?;
         let (picked_at, lease_until) = (Stamp(row.get(1)?), Stamp(row.get(2)?));
@@ -37,8 +37,7 @@ pub fn dead_runs(db: &Connection, runs: &Path, now: Stamp) -> Result<Vec<String>
             // Whatever the clock says: it may have been set, and this lasts a moment only.
             Life::Running | Life::Storing => false,
             Life::Over => {
-                // Where processes cannot be listed, a pick is still a pick.
-                let _ = processes::kill_remains(&id);
+                ended.push(id.clone());
                 true
             }
             // A pick in the future was made before the clock was set back. Nothing is killed: an ar-exec that never was has
@@ -53,7 +52,21 @@ pub fn dead_runs(db: &Connection, runs: &Path, now: Stamp) -> Result<Vec<String>
             dead.push(id);
         }
     }
+    kill_remains(&ended);
     Ok(dead)
+}
+
+/// Kills what runs have left behind that are over. All processes are looked at once, however many runs a crash has ended.
+///
+/// Where processes cannot be listed, a pick is still a pick.
+fn kill_remains(runs: &[String]) {
+    if !runs.is_empty()
+        && let Ok(marked) = processes::marked()
+    {
+        for run in runs.iter().filter(|run| marked.contains(*run)) {
+            let _ = processes::kill_remains(run);
+        }
+    }
 }
 
 /// Marks runs as lost, each exactly once whoever notices, and gives back the trials that they held.
