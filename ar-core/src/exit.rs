@@ -93,6 +93,15 @@ pub fn report(tool: &str, result: anyhow::Result<ExitCode>) -> ExitCode {
     }
 }
 
+/// The end of a program whose command line asks for its help, or is wrong: `printed` is what came of saying so, and `code`
+/// the status. A help that cannot be written is an error; a complaint that nobody can read is still one.
+pub fn told(printed: io::Result<()>, code: u8) -> anyhow::Result<ExitCode> {
+    match printed {
+        Err(error) if code == OK => Err(anyhow::Error::new(error).context("cannot write to standard output")),
+        _ => Ok(ExitCode::from(code)),
+    }
+}
+
 /// Prints `tool: message` and the hint on standard error.
 pub fn warn(tool: &str, failure: &Failure) {
     let mut text = format!("{tool}: {}\n", failure.message);
@@ -137,6 +146,14 @@ mod tests {
         assert_eq!(failure.code, LATER);
         assert_eq!(failure.message, "cannot pick: all are cooling");
         assert_eq!(failure.hint.as_deref(), Some("wait"));
+    }
+
+    #[test]
+    fn a_help_that_cannot_be_written_is_an_error_and_a_complaint_keeps_its_status() {
+        let full = || Err(io::ErrorKind::StorageFull.into());
+        assert!(told(full(), OK).is_err());
+        assert_eq!(told(full(), TROUBLE).unwrap(), ExitCode::from(TROUBLE));
+        assert_eq!(told(Ok(()), OK).unwrap(), ExitCode::SUCCESS);
     }
 
     #[test]

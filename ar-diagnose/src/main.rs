@@ -14,15 +14,18 @@ use cli::{Cli, Verb};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    exit::report("ar-diagnose", run())
+    let result = match Cli::try_parse() {
+        Ok(cli) => run(&cli),
+        Err(error) => exit::told(error.print(), if error.use_stderr() { exit::TROUBLE } else { exit::OK }),
+    };
+    exit::report("ar-diagnose", result)
 }
 
-fn run() -> Result<ExitCode> {
-    let cli = Cli::parse();
+fn run(cli: &Cli) -> Result<ExitCode> {
     match &cli.verb {
         Some(Verb::Rules { json }) => listing::rules(cli.config.as_deref(), *json),
         Some(Verb::Test { file }) => listing::test(file),
-        None if cli.text => typed::run(&cli),
-        None => filter::run(&cli),
+        None if cli.text => typed::run(cli),
+        None => filter::run(cli),
     }
 }

@@ -32,32 +32,12 @@ mod watch;
 use ar_core::exit;
 use clap::Parser;
 use cli::Cli;
-use records::Records;
-use request::Request;
-use signals::Signals;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    exit::report("ar-exec", run())
-}
-
-fn run() -> anyhow::Result<ExitCode> {
-    let cli = Cli::parse();
-    let signals = Signals::catch()?;
-    let mut records = Records::new(&cli)?;
-    let mut request = Request::new(cli);
-    let mut code = exit::OK;
-    let mut cancelled = false;
-    // Whoever ended a run by a signal does not want to wait for records that are still to come. Those that are here already
-    // go on as cancelled.
-    while let Some(record) = if cancelled { records.at_hand() } else { records.next() } {
-        match record {
-            Ok(record) => code = code.max(serve::run(&mut request, record, &signals)?),
-            Err(error) => {
-                return Ok(serve::refuse(serve::fresh()?, request.as_ref().err().unwrap_or(&error))?.into());
-            }
-        }
-        cancelled = signals.was_told_to_end();
-    }
-    Ok(code.into())
+    let result = match Cli::try_parse() {
+        Ok(cli) => serve::all(cli).map(ExitCode::from),
+        Err(error) => exit::told(error.print(), if error.use_stderr() { exit::TROUBLE } else { exit::OK }),
+    };
+    exit::report("ar-exec", result)
 }

@@ -29,8 +29,11 @@ use switch::Deed;
 const NAME: &str = "ar-pick";
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    exit::report(NAME, run(&cli))
+    let result = match Cli::try_parse() {
+        Ok(cli) => run(&cli),
+        Err(error) => exit::told(error.print(), if error.use_stderr() { exit::TROUBLE } else { exit::OK }),
+    };
+    exit::report(NAME, result)
 }
 
 fn run(cli: &Cli) -> Result<ExitCode> {

@@ -41,7 +41,10 @@ use clap::Parser;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let done = verbs::carry_out(cli::Cli::parse());
+    let done = match cli::Cli::try_parse() {
+        Ok(cli) => verbs::carry_out(cli),
+        Err(error) => exit::told(error.print(), if error.use_stderr() { exit::TROUBLE } else { exit::OK }),
+    };
     interrupt::die_if_told();
     exit::report("ar-setup", done)
 }

@@ -21,13 +21,10 @@ use std::process::ExitCode;
 pub fn main(arguments: &[OsString]) -> ExitCode {
     let words = std::iter::once(OsString::from("ar run")).chain(arguments.iter().cloned());
     let result = match Run::try_parse_from(words) {
-        Ok(cli) => run(&cli),
-        Err(error) => {
-            let code = if error.use_stderr() { exit::WRAPPER } else { exit::OK };
-            error.print().context("cannot write the help").map(|()| code)
-        }
+        Ok(cli) => run(&cli).map(ExitCode::from),
+        Err(error) => exit::told(error.print(), if error.use_stderr() { exit::WRAPPER } else { exit::OK }),
     };
-    exit::report(NAME, result.map(ExitCode::from).map_err(as_wrapper))
+    exit::report(NAME, result.map_err(as_wrapper))
 }
 
 /// Prints what `ar run --help` prints.

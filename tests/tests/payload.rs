@@ -78,6 +78,12 @@ fn a_full_disk_is_an_error() {
         ("ar-log", &["list"], 2),
         ("ar-setup", &["names", "models"], 2),
         ("ar", &["help"], 2),
+        ("ar", &["run", "--help"], 125),
+        ("ar-pick", &["--help"], 2),
+        ("ar-exec", &["--version"], 2),
+        ("ar-diagnose", &["--help"], 2),
+        ("ar-log", &["list", "--help"], 2),
+        ("ar-setup", &["--version"], 2),
     ] {
         let child = home.tool(tool, args).spawn(|command| {
             command.stdin(Stdio::null()).stdout(full()).stderr(Stdio::piped());
