@@ -23,9 +23,10 @@ const NAME: &std::ffi::CStr = c"ar-keeper";
 /// From SIGTERM to SIGKILL: what is left over had its time to linger.
 #[cfg(target_os = "linux")]
 const GRACE: Duration = Duration::from_secs(1);
-/// The pause between two looks at what is left.
+/// The first pause between two looks at what is left, and the longest, which they grow to: a look reads all of `/proc`, and
+/// something may be allowed to linger for hours.
 #[cfg(target_os = "linux")]
-const LOOK: Duration = Duration::from_millis(100);
+const LOOK: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(5)];
 /// The order that says that there is nothing to do. Any other is how many milliseconds what is left may linger.
 const NOTHING: u64 = u64::MAX;
 
@@ -153,7 +154,9 @@ fn keep(run: &str, mut orders: PipeReader) {
 #[cfg(target_os = "linux")]
 fn wait(run: &str, limit: Duration) {
     let since = Instant::now();
+    let [mut pause, longest] = LOOK;
     while since.elapsed() < limit && !matches!(processes::count(run, None), Ok(0)) {
-        sleep(LOOK.min(limit.saturating_sub(since.elapsed())));
+        sleep(pause.min(limit.saturating_sub(since.elapsed())));
+        pause = pause.mul_f32(1.25).min(longest);
     }
 }
