@@ -68,6 +68,7 @@ pub fn lock(dir: &Path) -> anyhow::Result<File> {
     ar_core::paths::create_private_dir(dir)?;
     let lock = File::open(dir).with_context(|| format!("cannot open '{}'", dir.display()))?;
     lock.lock().with_context(|| format!("cannot lock '{}'", dir.display()))?;
+    file::sweep(dir);
     Ok(lock)
 }
 

@@ -2,9 +2,15 @@
 
 use anyhow::Context;
 use ar_core::paths::create_private_dir;
+use std::fs;
 use std::io::{ErrorKind, Write};
 use std::path::Path;
-use tempfile::NamedTempFile;
+use tempfile::{Builder, NamedTempFile};
+
+/// How the name of a file begins that is not whole yet.
+const UNFINISHED: &str = ".ar-setup-";
+/// Where in the configuration files are written.
+const PLACES: [&str; 6] = ["", "models", "agents", "previous", "previous/models", "previous/agents"];
 
 /// Creates a file (0600, in 0700 directories) unless there is one. Tells whether it did.
 pub fn create(path: &Path, text: &str) -> anyhow::Result<bool> {
@@ -32,11 +38,22 @@ pub fn replace(path: &Path, text: &str) -> anyhow::Result<()> {
 fn prepare(path: &Path, text: &str) -> anyhow::Result<NamedTempFile> {
     let dir = path.parent().with_context(|| cannot_write(path))?;
     create_private_dir(dir)?;
-    let mut file = NamedTempFile::new_in(dir).with_context(|| cannot_write(path))?;
+    let file = Builder::new().prefix(UNFINISHED).tempfile_in(dir);
+    let mut file = file.with_context(|| cannot_write(path))?;
     file.write_all(text.as_bytes())
         .and_then(|()| file.as_file().sync_all())
         .with_context(|| cannot_write(path))?;
     Ok(file)
+}
+
+/// Removes what writers left that were killed. Whoever calls it holds the lock of the configuration, so nobody writes.
+pub fn sweep(dir: &Path) {
+    for entry in PLACES.iter().filter_map(|place| fs::read_dir(dir.join(place)).ok()).flatten().flatten() {
+        if entry.file_name().as_encoded_bytes().starts_with(UNFINISHED.as_bytes()) {
+            // It is in nobody's way; who cannot remove it cannot write there either, and is told of that.
+            let _ = fs::remove_file(entry.path());
+        }
+    }
 }
 
 fn cannot_write(path: &Path) -> String {

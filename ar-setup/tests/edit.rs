@@ -5,6 +5,9 @@
 use ar_tests::{Home, Run};
 use std::fs;
 use std::path::Path;
+use std::process::{Command, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
 
 const MODEL: &str = "\
 # My pool.
@@ -235,4 +238,37 @@ fn a_model_that_is_made_needs_a_name() {
         .status(2)
         .stderr("ar-setup: '../x' cannot be a name\nhint: use letters, digits and . _ + @ -\n")
         .check();
+}
+
+#[test]
+fn a_change_that_is_killed_leaves_the_old_text_or_the_new() {
+    let home = Home::new();
+    let file = home.model("m", MODEL);
+    let texts: Vec<String> =
+        (0..2).map(|n| MODEL.replace("mine", &format!("mine\ntimeout = \"{n}m\""))).collect();
+    fs::write(&file, &texts[0]).unwrap();
+    for step in 0..60 {
+        let value = format!("{}m", step % 2);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ar-setup"));
+        command
+            .args(["set", "m.timeout", &value])
+            .env_clear()
+            .env("HOME", home.path(""))
+            .stdout(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        sleep(Duration::from_micros(150 * step));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(texts.contains(&fs::read_to_string(&file).unwrap()), "killed after {step}");
+    }
+    let models = home.path(".config/agent-runner/models");
+    fs::write(models.join(".ar-setup-dead"), "half").unwrap();
+    fs::write(models.join(".mine"), "").unwrap();
+    setup(&home, &["set", "m.timeout", "9m"]).any_stdout().check();
+    for dir in [models.as_path(), &home.path(".config/agent-runner/previous/models")] {
+        let names = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let left: Vec<String> = names.filter(|name| name.starts_with('.') && name != ".mine").collect();
+        assert!(left.is_empty(), "{left:?}");
+    }
+    assert!(models.join(".mine").exists(), "what is not ours stays");
 }

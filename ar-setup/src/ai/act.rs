@@ -164,6 +164,7 @@ impl<W: Write> Session<'_, W> {
 
     fn remember(&mut self, text: &str) -> Result<Value> {
         let dir = &self.ground.config;
+        let _lock = change::lock(dir)?;
         let notes = notes(dir)?;
         let line = format!("- {}\n", self.transcript.clean(&one_line(&bounded(text, SHOWN))));
         if notes.len() + line.len() > NOTED {

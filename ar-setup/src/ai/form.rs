@@ -3,7 +3,7 @@
 use super::act::{Session, secrets};
 use super::protocol::Field;
 use crate::doctor::{is_secret, looks_like_key};
-use crate::{ask, file};
+use crate::{ask, change, file};
 use anyhow::{Context, Result};
 use ar_core::record::bounded;
 use serde_json::{Map, Value, json};
@@ -82,6 +82,7 @@ fn secret<W: Write>(session: &mut Session<W>, question: &str, variable: &str) ->
     if secret.is_empty() || secret.contains(['\n', '\r', '\0']) {
         return Ok(json!({"declined": "nothing was typed"}));
     }
+    let _lock = change::lock(&session.ground.config)?;
     let before = match std::fs::read_to_string(&file) {
         Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
         read => read.with_context(|| format!("cannot read '{}'", file.display()))?,
