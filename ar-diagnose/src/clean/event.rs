@@ -86,9 +86,9 @@ fn speaks_of_an_error(map: &Map<String, Value>) -> bool {
             && ["code", "status", "statusCode", "error_code", "type"].iter().any(|name| filled(name)))
 }
 
-/// `error`, `response.error`, `UnknownError`.
+/// `error`, `response.error`, `UnknownError`, `ThrottlingException`.
 fn names_an_error(name: &str) -> bool {
-    name.contains("error") || name.ends_with("Error")
+    name.contains("error") || name.ends_with("Error") || name.ends_with("Exception")
 }
 
 fn picked(map: &Map<String, Value>, names: &[&str]) -> String {
