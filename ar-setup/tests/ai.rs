@@ -301,3 +301,31 @@ fn the_schema_is_printed() {
     let schema: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(schema["type"], "object");
 }
+
+#[test]
+fn a_shell_by_another_name_is_refused_too() {
+    let write = |content: &str| json!({"action": "write", "path": "models/x.toml", "content": content});
+    let home = driven_by(&[
+        actions(&[
+            json!({"action": "run", "argv": ["flock", "x", "sh", "-c", "touch pwned"]}),
+            json!({"action": "run", "argv": ["ld.so", "/bin/sh"]}),
+            json!({"action": "run", "argv": ["claude", "-p", "x", "--dangerously-skip-permissions"]}),
+            write("command = 'claude'\nargs = ['--mcp-config', 'x']\n"),
+            write("command = 'claude'\nenv = { GIT_SSH_COMMAND = 'x' }\n"),
+        ]),
+        done(),
+    ]);
+    setup(&home, &["ai", "-m", "driver"])
+        .stdout(format!(
+            "{HEAD}\
+             refused: the model wants to run flock x sh -c 'touch pwned': 'flock' runs, fetches or changes what its arguments say\n\
+             refused: the model wants to run ld.so /bin/sh: 'ld.so' runs what its arguments say\n\
+             refused: the model wants to run claude -p x --dangerously-skip-permissions: \
+             '--dangerously-skip-permissions' lets an agent do anything, unasked\n\
+             refused: the model wants to write models/x.toml: with '--mcp-config' an agent runs other programs; write it by hand\n\
+             refused: the model wants to write models/x.toml: the variable GIT_SSH_COMMAND may not be set by a model\n\
+             {FOOT}"
+        ))
+        .check();
+    assert!(!home.path(CONFIG).join("models/x.toml").exists());
+}

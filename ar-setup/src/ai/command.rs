@@ -14,13 +14,17 @@ const TOLD: usize = 4096;
 /// Programs that run what their arguments say, give other rights, fetch, send or install, start what outlives us, or change
 /// files: a person who agrees to one of them by a keystroke agrees to anything. Of ours, they would go around every question.
 const REFUSED: &str = "\
-    sh bash dash zsh fish ksh mksh csh tcsh ash busybox env xargs parallel eval exec command \
+    sh bash dash zsh fish ksh mksh oksh csh tcsh ash yash posh rbash nu pwsh elvish xonsh busybox toybox env xargs parallel eval exec command \
     sudo doas su pkexec runuser chroot unshare nsenter nohup setsid timeout nice ionice stdbuf watch entr time script \
+    flock taskset chrt prlimit setpriv setarch capsh choom numactl cgexec run-parts sg newgrp runcon fakeroot faketime proot \
+    bwrap firejail dbus-run-session systemd-inhibit ssh-agent xvfb-run unbuffer rlwrap chronic torsocks proxychains valgrind \
     python pypy perl ruby node deno bun bunx tsx php lua luajit awk gawk mawk nawk tclsh expect osascript java \
+    jshell julia octave gnuplot guile racket sbcl ocaml erl elixir ghci irb dc m4 sqlite psql mysql gcc cc clang tcc \
     ssh scp sftp rsync curl wget aria nc ncat socat telnet ftp openssl mail sendmail \
+    dig nslookup host getent ping traceroute logger wall write xdg-open open \
     npm npx pnpm pnpx yarn corepack pip pipx uv uvx conda cargo rustup go gem brew apt apt-get dpkg dnf yum pacman apk snap nix \
     docker podman kubectl flatpak qemu gdb lldb strace ltrace perf make cmake ninja just \
-    find fd git gh vi vim nvim view emacs nano ed ex sed tee dd tar zip unzip cpio less more man \
+    find fd git gh vi vim nvim view emacs nano ed ex sed sort split csplit patch sponge tee dd tar zip unzip cpio less more man \
     crontab at batch systemd-run systemctl launchctl tmux screen start-stop-daemon dbus-send busctl loginctl \
     rm rmdir mv cp ln install mkdir touch truncate shred chmod chown chgrp chattr setfacl mount umount mkfs mkfifo mknod \
     kill pkill killall reboot shutdown poweroff halt passwd chsh usermod useradd \
@@ -35,6 +39,14 @@ pub enum Judgement {
     Ask,
     /// It is not run, for this reason.
     Refused(String),
+}
+
+/// What an agent is told by to ask nobody any more.
+const BOLD: [&str; 5] = ["bypassPermissions", "dangerously", "danger-full-access", "yolo", "allow-all-tools"];
+
+/// Whether an argument lets an agent do anything.
+pub fn lets_do_anything(arg: &str) -> bool {
+    BOLD.iter().any(|word| arg.contains(word))
 }
 
 /// Judges a command. `hidden` are files of which nothing may be shown.
@@ -54,6 +66,13 @@ pub fn judge(argv: &[String], hidden: &Path) -> Judgement {
         if REFUSED.split_whitespace().any(|refused| refused == name || refused == versionless(&name)) {
             return Judgement::Refused(format!("'{name}' runs, fetches or changes what its arguments say"));
         }
+        // The loader of programs is a program, and runs the one that its argument names.
+        if name.starts_with("ld-") || name.starts_with("ld.so") {
+            return Judgement::Refused(format!("'{name}' runs what its arguments say"));
+        }
+    }
+    if let Some(word) = rest.iter().find(|word| lets_do_anything(word)) {
+        return Judgement::Refused(format!("'{word}' lets an agent do anything, unasked"));
     }
     let secret = hidden.file_name().map(|name| name.to_string_lossy().into_owned());
     if argv.iter().any(|word| secret.as_ref().is_some_and(|secret| word.contains(secret))) {
@@ -129,6 +148,16 @@ mod tests {
             &["rm", "-rf", "/"],
             &["ar", "run", "x"],
             &["env", "ls"],
+            &["flock", "/x", "ls"],
+            &["toybox", "ls"],
+            &["/lib64/ld-linux-x86-64.so.2", "/bin/ls"],
+            &["dig", "secret.example.org"],
+            &["getent", "hosts", "secret.example.org"],
+            &["sqlite3", ":memory:", ".shell x"],
+            &["sort", "--compress-program=x", "y"],
+            &["claude", "-p", "x", "--dangerously-skip-permissions"],
+            &["codex", "exec", "--dangerously-bypass-approvals-and-sandbox", "x"],
+            &["gemini", "--yolo", "-p", "x"],
             &["cat", "/c/secrets.env"],
             &["cat", "secrets.env"],
             &[],

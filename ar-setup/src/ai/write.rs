@@ -4,10 +4,18 @@ use super::command::{self, Judgement};
 use crate::change::Change;
 use crate::known::KNOWN;
 use ar_core::config::{Config, Model, Provider, is_name};
+use ar_core::record::bounded;
 use std::path::{Component, Path, PathBuf};
+use std::slice;
 
 /// The most that a file may hold, in bytes.
 const MOST: usize = 64 * 1024;
+
+/// Variables that make a program load or start another, or believe a stranger.
+const LOADING: &str = "\
+    PATH HOME SHELL ENV BASH_ENV ZDOTDIR IFS PROMPT_COMMAND EDITOR VISUAL PAGER BROWSER NODE_OPTIONS NODE_PATH \
+    NODE_TLS_REJECT_UNAUTHORIZED NODE_EXTRA_CA_CERTS SSL_CERT_FILE SSL_CERT_DIR REQUESTS_CA_BUNDLE CURL_CA_BUNDLE PYTHONPATH \
+    PYTHONHOME PYTHONSTARTUP PERL5OPT PERL5LIB RUBYOPT RUBYLIB LUA_INIT JAVA_TOOL_OPTIONS";
 
 /// The change that an action asks for, or why there is none.
 pub fn change(dir: &Path, path: &str, content: &str) -> anyhow::Result<Result<Change, String>> {
@@ -47,32 +55,36 @@ fn forbidden(change: &Change) -> Option<String> {
         return Some(format!("'{key}' runs a program; write it by hand"));
     }
     for provider in providers(change) {
-        let argv = [vec![provider.command.clone()], provider.args.clone()].concat();
-        if let Judgement::Refused(why) = command::judge(&argv, Path::new("")) {
+        // Its arguments are shown with their risks; an agent may need them.
+        if let Judgement::Refused(why) = command::judge(slice::from_ref(&provider.command), Path::new("")) {
             return Some(format!("the command of '{}' may not be set by a model: {why}", provider.name));
+        }
+        let args = provider.args.iter().chain(provider.resume_args.iter().flatten());
+        if let Some(arg) = args.clone().find(|arg| has_agent_run(arg)) {
+            return Some(format!(
+                "with '{}' an agent runs other programs; write it by hand",
+                bounded(arg, 60)
+            ));
         }
         if !provider.env_command.is_empty() {
             return Some("'env_command' runs a program; write it by hand".to_owned());
         }
         let loads = |name: &&String| {
-            ["LD_", "DYLD_"].iter().any(|start| name.starts_with(start))
-                || [
-                    "PATH",
-                    "NODE_OPTIONS",
-                    "PYTHONPATH",
-                    "PYTHONSTARTUP",
-                    "BASH_ENV",
-                    "ENV",
-                    "PERL5OPT",
-                    "RUBYOPT",
-                ]
-                .contains(&name.as_str())
+            ["LD_", "DYLD_", "GIT_"].iter().any(|start| name.starts_with(start))
+                || LOADING.split_whitespace().any(|loading| loading == name.as_str())
         };
         if let Some(name) = provider.env.keys().find(loads) {
             return Some(format!("the variable {name} may not be set by a model"));
         }
     }
     None
+}
+
+/// Whether an argument gives an agent settings that name programs: hooks, servers of the model context protocol, notifiers.
+fn has_agent_run(arg: &str) -> bool {
+    ["--settings", "--mcp", "mcp_servers", "mcpServers", "hooks", "notify=", "--plugin-dir", "--extension"]
+        .iter()
+        .any(|word| arg.contains(word))
 }
 
 fn providers(change: &Change) -> Vec<Provider> {
@@ -94,8 +106,8 @@ pub fn risks(change: &Change) -> Vec<String> {
         {
             risks.push(format!("with {variable}, '{name}' sends prompts and keys to another address"));
         }
-        let bold = ["bypassPermissions", "dangerously", "danger-full-access", "yolo", "allow-all-tools"];
-        for arg in provider.args.iter().filter(|arg| bold.iter().any(|word| arg.contains(word))) {
+        let args = provider.args.iter().chain(provider.resume_args.iter().flatten());
+        for arg in args.filter(|arg| command::lets_do_anything(arg)) {
             risks.push(format!("with '{arg}', '{name}' does anything, unasked"));
         }
         if !KNOWN.iter().any(|known| known.name == provider.command) {
@@ -174,6 +186,15 @@ mod tests {
             "command = '/bin/bash'\n",
             "command = 'claude'\nenv = { LD_PRELOAD = '/x' }\n",
             "command = 'claude'\nenv_command = { KEY = 'cat /x' }\n",
+            "command = 'flock'\nargs = ['/x', 'sh', '-c', 'x']\n",
+            "command = '/lib64/ld-linux-x86-64.so.2'\nargs = ['/bin/sh']\n",
+            "command = 'claude'\nargs = ['--settings', '{\"hooks\":{}}']\n",
+            "command = 'codex'\nargs = ['-c', 'mcp_servers.x.command=\"sh\"']\n",
+            "command = 'codex'\nargs = ['-c', 'notify=[\"sh\"]']\n",
+            "command = 'claude'\nresume_args = ['--mcp-config', '/x']\n",
+            "command = 'claude'\nenv = { GIT_SSH_COMMAND = 'x' }\n",
+            "command = 'claude'\nenv = { NODE_TLS_REJECT_UNAUTHORIZED = '0' }\n",
+            "command = 'claude'\nenv = { HOME = '/tmp/x' }\n",
         ] {
             let why = refused("models/a.toml", text);
             assert!(why.is_some_and(|why| !why.contains("a.toml")), "{text}");
