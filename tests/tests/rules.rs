@@ -18,9 +18,22 @@ enum Step {
     Crash(usize),
     /// The clock is set, by seconds.
     Clock(i64),
-    /// The pool has so many providers, of which so many runs each may be alive.
-    Configure(usize, usize),
+    Configure(Pool),
+    /// Somebody changes what all providers watch.
+    Mend,
     Reset,
+}
+
+/// What the configuration says of the pool.
+#[derive(Debug, Clone, Copy)]
+struct Pool {
+    /// The number of the first provider, so that some go away and others come.
+    first: usize,
+    providers: usize,
+    /// How many runs of each may be alive.
+    most: usize,
+    /// How many runs of all may be alive, where they share an account.
+    most_of_account: Option<usize>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -50,45 +63,63 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0..9_usize).prop_map(Step::Crash),
         3 => (1..120_i64).prop_map(Step::Clock),
         1 => prop_oneof![Just(3600), Just(7 * 86_400), Just(-86_400), Just(-5)].prop_map(Step::Clock),
-        1 => (1..5_usize, 1..4_usize).prop_map(|(providers, most)| Step::Configure(providers, most)),
+        1 => pool().prop_map(Step::Configure),
+        1 => Just(Step::Mend),
         1 => Just(Step::Reset),
     ]
+}
+
+fn pool() -> impl Strategy<Value = Pool> {
+    (0..3_usize, 1..5_usize, 1..4_usize, prop::option::of(1..5_usize)).prop_map(
+        |(first, providers, most, most_of_account)| Pool { first, providers, most, most_of_account },
+    )
 }
 
 /// A user, the clock, and the records of the runs that are under way.
 struct World {
     home: Home,
     now: i64,
-    most: usize,
-    providers: usize,
+    pool: Pool,
     live: Vec<Value>,
 }
 
 impl World {
     fn new() -> Self {
         let now = Stamp::parse("2026-11-20T10:00:00Z").unwrap().0;
-        let mut world = Self { home: Home::new(), now, most: 2, providers: 0, live: Vec::new() };
-        world.configure(3, 2);
+        let pool = Pool { first: 0, providers: 3, most: 2, most_of_account: None };
+        let mut world = Self { home: Home::new(), now, pool, live: Vec::new() };
+        world.configure(pool);
         world.expected();
         world
     }
 
-    fn configure(&mut self, providers: usize, most: usize) {
-        (self.providers, self.most) = (providers, most);
-        let provider = |n| format!("[[providers]]\nname = 'p{n}'\ncommand = 'x'\nwatch = []\n");
-        let providers: String = (0..providers).map(provider).collect();
+    fn configure(&mut self, pool: Pool) {
+        let Pool { first, providers, most, most_of_account } = pool;
+        let watched = self.home.path("watched").display().to_string();
+        let account = most_of_account.map_or("", |_| "account = 'shared'\n");
+        let provider =
+            |n| format!("[[providers]]\nname = 'p{n}'\ncommand = 'x'\n{account}watch = ['{watched}']\n");
+        let providers: String = (first..first + providers).map(provider).collect();
         self.home.model("m", &format!("max_parallel = {most}\n{providers}"));
+        let limit = most_of_account.map(|most| format!("[accounts.shared]\nmax_parallel = {most}\n"));
+        self.home.write(".config/agent-runner/config.toml", limit.unwrap_or_default());
+        self.pool = pool;
     }
 
     fn tool(&self, name: &str, args: &[&str]) -> ar_tests::Run {
         self.home.tool(name, args).env("AGENT_RUNNER_NOW", Stamp(self.now).to_string())
     }
 
-    /// Whom `--explain` would take.
-    fn expected(&self) -> Option<String> {
+    /// What `--explain` says of each provider.
+    fn outlook(&self) -> Vec<Value> {
         let output = self.tool("ar-pick", &["--explain", "--json"]).any_stdout().check();
         let outlook: Value = serde_json::from_slice(&output.stdout).unwrap();
-        let lines = outlook["candidates"].as_array().unwrap();
+        outlook["candidates"].as_array().unwrap().clone()
+    }
+
+    /// Whom `--explain` would take.
+    fn expected(&self) -> Option<String> {
+        let lines = self.outlook();
         let taken = lines.iter().find(|line| line["taken"] == true)?;
         Some(taken["provider"].as_str().unwrap().to_owned())
     }
@@ -102,20 +133,24 @@ impl World {
         let picked = record["pick"]["provider"].as_str().map(str::to_owned);
         assert_eq!(picked, expected, "{record}");
         let provider = picked?;
-        let live = self
-            .home
-            .query(&format!("SELECT count(*) FROM run WHERE status = 'picked' AND provider = '{provider}'"));
-        assert!(live[0].parse::<usize>().unwrap() <= self.most, "{live:?} of {provider} are alive");
+        let live = self.alive(&format!("provider = '{provider}'"));
+        assert!(live <= self.pool.most, "{live} of {provider} are alive");
+        if let Some(most) = self.pool.most_of_account {
+            let live = self.alive("account = 'shared'");
+            assert!(live <= most, "{live} of the account are alive");
+        }
         self.live.push(record);
         Some(provider)
     }
 
+    fn alive(&self, which: &str) -> usize {
+        let count = self.home.query(&format!("SELECT count(*) FROM run WHERE status = 'picked' AND {which}"));
+        count[0].parse().unwrap()
+    }
+
     /// Whether time alone brings somebody back: not where a login has expired for all.
     fn waits(&self) -> bool {
-        let output = self.tool("ar-pick", &["--explain", "--json"]).any_stdout().check();
-        let outlook: Value = serde_json::from_slice(&output.stdout).unwrap();
-        let lines = outlook["candidates"].as_array().unwrap();
-        lines.iter().any(|line| line["health"] != "cooling" || line["class"] != "auth_expired")
+        self.outlook().iter().any(|line| line["health"] != "cooling" || line["class"] != "auth_expired")
     }
 
     fn end(&mut self, index: usize, outcome: Outcome) {
@@ -136,11 +171,30 @@ impl World {
             "exit_code": i32::from(code != 0), "signal": null, "stdout_bytes": 0, "stderr_bytes": 0});
         record["diagnosis"] = json!({"verdict": verdict, "class": class, "detail": null, "by": "test",
             "evidence": null, "retry_at": null, "retry_from": null, "scope": "account"});
-        let before = self.health();
+        let before = (self.health(), self.blames());
         self.tool("ar-log", &[]).stdin(format!("{record}\n")).status(code).any_stdout().check();
-        if matches!(outcome, Outcome::Task | Outcome::Network | Outcome::Odd) {
-            assert_eq!(self.health(), before, "{outcome:?} changes nobody's health");
+        if matches!(outcome, Outcome::Task | Outcome::Network) {
+            assert_eq!((self.health(), self.blames()), before, "{outcome:?} blames nobody");
+        } else if matches!(outcome, Outcome::Odd) {
+            assert_eq!(self.health(), before.0, "{outcome:?} cools nobody");
+        } else if !matches!(outcome, Outcome::Ok) && record["pick"]["probe"] == true {
+            let provider = &record["pick"]["provider"];
+            let tried = self.outlook().into_iter().find(|line| line["provider"] == *provider);
+            assert!(
+                tried.is_none_or(|line| line["health"] != "probe" && line["health"] != "ready"),
+                "{provider} failed when it was tried out, and is tried out again at once"
+            );
         }
+    }
+
+    fn blames(&self) -> Vec<String> {
+        self.home.query("SELECT name, blamed_1, blamed_2, blamed_3 FROM provider ORDER BY name")
+    }
+
+    fn mend(&self) {
+        // Another size, which counts as a change however fast it comes.
+        let longer = std::fs::read_to_string(self.home.path("watched")).unwrap_or_default() + "x";
+        self.home.write("watched", longer);
     }
 
     fn health(&self) -> Vec<String> {
@@ -165,13 +219,13 @@ impl World {
         self.live.clear();
         self.now += 6 * 3_600_000 + 31_000;
         let mut counts = BTreeMap::new();
-        for _ in 0..3 * self.providers {
+        for _ in 0..3 * self.pool.providers {
             let provider = self.pick().expect("everybody has recovered");
             *counts.entry(provider).or_insert(0) += 1;
             self.end(0, Outcome::Ok);
             self.now += 1000;
         }
-        assert_eq!(counts.len(), self.providers, "{counts:?}");
+        assert_eq!(counts.len(), self.pool.providers, "{counts:?}");
     }
 }
 
@@ -195,7 +249,8 @@ proptest! {
                 Step::Crash(run) if world.live.is_empty() => _ = run,
                 Step::Crash(run) => _ = world.live.swap_remove(run % world.live.len()),
                 Step::Clock(seconds) => world.now += seconds * 1000,
-                Step::Configure(providers, most) => world.configure(providers, most),
+                Step::Configure(pool) => world.configure(pool),
+                Step::Mend => world.mend(),
                 Step::Reset => _ = world.tool("ar-pick", &["--reset"]).check(),
             }
             world.check();
