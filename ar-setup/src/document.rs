@@ -13,6 +13,36 @@ pub fn text(document: &DocumentMut, before: &str) -> String {
     if before.contains("\r\n") { text.replace("\r\n", "\n").replace('\n', "\r\n") } else { text }
 }
 
+/// Changes a text below the comments at its head, which an empty line parts from the rest: they are about the file, and not
+/// about the key or the table that happens to come first.
+pub fn below_head(
+    before: &str,
+    edit: impl FnOnce(&mut DocumentMut) -> anyhow::Result<()>,
+) -> anyhow::Result<String> {
+    let (head, body) = before.split_at(head_bytes(before));
+    // A key that becomes the first takes no empty line with it; a table that comes behind it has one above.
+    let parted = if head.is_empty() || body.is_empty() { "" } else { "\n" };
+    let mut document: DocumentMut = format!("{parted}{body}").parse()?;
+    edit(&mut document)?;
+    let after = text(&document, before);
+    let after = after.trim_start_matches(['\r', '\n']);
+    Ok(format!("{head}{after}"))
+}
+
+/// How long the comments at the head are, with the empty line behind them.
+fn head_bytes(text: &str) -> usize {
+    let (mut bytes, mut head) = (0, 0);
+    for line in text.split_inclusive('\n') {
+        bytes += line.len();
+        match line.trim() {
+            "" => head = bytes,
+            comment if comment.starts_with('#') => {}
+            _ => break,
+        }
+    }
+    head
+}
+
 /// Sets the key that a path of keys leads to, or removes it.
 pub fn assign(table: &mut dyn TableLike, keys: &[&str], to: Option<Item>) -> anyhow::Result<()> {
     match (keys, to) {

@@ -10,7 +10,7 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use toml_edit::{DocumentMut, Item, TableLike, Value, value};
+use toml_edit::{DocumentMut, Item, Value, value};
 
 /// Adds a provider to a model.
 pub fn add_provider(dir: &Path, new: &NewProvider, out: &mut impl Write) -> anyhow::Result<ExitCode> {
@@ -163,11 +163,13 @@ impl Place<'_> {
         let text = read(file)?;
         let mut document: DocumentMut =
             text.parse().with_context(|| format!("cannot read '{}'", file.display()))?;
-        let table: &mut dyn TableLike = match self.provider {
-            Some(at) => document::provider_mut(&mut document, at)?,
-            None => document.as_table_mut(),
+        let Some(at) = self.provider else {
+            let after = document::below_head(&text, |document| {
+                document::assign(document.as_table_mut(), &self.keys, to)
+            })?;
+            return Change::new(file.clone(), after);
         };
-        document::assign(table, &self.keys, to)?;
+        document::assign(document::provider_mut(&mut document, at)?, &self.keys, to)?;
         Change::new(file.clone(), document::text(&document, &text))
     }
 }

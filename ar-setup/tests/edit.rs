@@ -272,3 +272,31 @@ fn a_change_that_is_killed_leaves_the_old_text_or_the_new() {
     }
     assert!(models.join(".mine").exists(), "what is not ours stays");
 }
+
+#[test]
+fn comments_at_the_head_of_a_file_stay_there() {
+    let home = Home::new();
+    for (before, args, after) in [
+        (
+            "# About.\n\n# The text.\ndescription = 'x'\n\n[[providers]]\ncommand = 'cat'\n",
+            &["--unset", "m.description"][..],
+            "# About.\n\n[[providers]]\ncommand = 'cat'\n",
+        ),
+        (
+            "# About.\n# More.\n\n[[providers]]\ncommand = 'cat'\n",
+            &["m.description", "x"],
+            "# About.\n# More.\n\ndescription = \"x\"\n\n[[providers]]\ncommand = 'cat'\n",
+        ),
+        (
+            "# About.\r\n\r\n[[providers]]\r\ncommand = 'cat'\r\n",
+            &["m.description", "x"],
+            "# About.\r\n\r\ndescription = \"x\"\r\n\r\n[[providers]]\r\ncommand = 'cat'\r\n",
+        ),
+        ("# About.\n\ncommand = 'cat'\n", &["m.tier", "2"], "# About.\n\ncommand = 'cat'\ntier = 2\n"),
+    ] {
+        let file = home.model("m", before);
+        let args = [&["set"], args].concat();
+        setup(&home, &args).any_stdout().check();
+        assert_eq!(fs::read_to_string(file).unwrap(), after);
+    }
+}
