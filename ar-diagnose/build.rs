@@ -106,10 +106,11 @@ fn patterns(sources: &[String], need_words: bool) -> Result<String, Box<dyn Erro
             })
             .collect();
         items.push(format!(
-            "Pattern {{ source: Borrowed({source:?}), chain: Borrowed(&[{}]), telling: {}, plain: {} }}",
+            "Pattern {{ source: Borrowed({source:?}), chain: Borrowed(&[{}]), telling: {}, plain: {}, anchored: {} }}",
             links.join(", "),
             needles.telling,
-            needles.plain
+            needles.plain,
+            needles.anchored
         ));
     }
     Ok(format!("[{}]", items.join(", ")))

@@ -8,8 +8,11 @@ use memchr::memmem;
 pub fn earliest(pattern: &Pattern, text: &[u8]) -> Option<usize> {
     let Some((first, others)) = pattern.chain.split_first() else { return Some(0) };
     let mut starts = places(first, text, 0);
-    starts.sort_unstable();
-    let from = starts.first()?.start.saturating_sub(first.reach);
+    if pattern.anchored {
+        starts.retain(|place| place.start <= first.reach);
+    }
+    let start = starts.iter().map(|place| place.start).min()?;
+    let from = if pattern.anchored { 0 } else { start.saturating_sub(first.reach) };
     let mut ends: Vec<usize> = starts.iter().map(|place| place.end).collect();
     for link in others {
         ends.sort_unstable();
@@ -19,7 +22,6 @@ pub fn earliest(pattern: &Pattern, text: &[u8]) -> Option<usize> {
 }
 
 /// A word in a line.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Place {
     start: usize,
     end: usize,
@@ -68,6 +70,7 @@ mod tests {
             chain: needles.chain.into_iter().map(link).collect(),
             telling: needles.telling,
             plain: needles.plain,
+            anchored: needles.anchored,
         }
     }
 
@@ -83,6 +86,8 @@ mod tests {
             (r"[a-z]{0,3}limit", "the overlimit", Some(5)),
             (r"x--y", "---x--y", Some(3)),
             (r"-{0,2}(?:ab|cd)+ef", "ababef", Some(0)),
+            (r"^\W*limit", "- limit", Some(0)),
+            (r"^.?limit", "the limit", None),
             (r"[0-9]+", "no word is needed", Some(0)),
         ];
         for (source, line, from) in cases {

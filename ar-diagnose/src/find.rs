@@ -5,9 +5,9 @@ use crate::clean::{Line, Page};
 use crate::grams::Grams;
 use crate::rule::{Pattern, Rule, Where};
 use memchr::memmem;
-use regex_automata::Input;
 use regex_automata::meta::{BuildError, Regex};
 use regex_automata::util::{captures::Captures, syntax};
+use regex_automata::{Anchored, Input};
 use std::collections::HashMap;
 
 /// A rule that matches a line.
@@ -117,7 +117,8 @@ impl<'p> Compiled<'p> {
         // The rules that are compiled in are tested, and the user's are checked as they are read.
         let regex = self.regexes.entry(&pattern.source).or_insert_with(|| compile(&pattern.source).ok());
         let regex = regex.as_ref()?;
-        let input = Input::new(bytes).range(from..);
+        let anchored = if pattern.anchored { Anchored::Yes } else { Anchored::No };
+        let input = Input::new(bytes).range(from..).anchored(anchored);
         if regex.captures_len() == 1 {
             return regex.find(input).map(|found| Found {
                 start: found.start(),

@@ -229,6 +229,7 @@ fn pattern(text: &str) -> Result<Pattern> {
         chain: needles.chain.into_iter().map(link).collect(),
         telling: needles.telling,
         plain: needles.plain,
+        anchored: needles.anchored,
     })
 }
 

@@ -3,7 +3,7 @@
 //! Included by the build script too, which writes the words beside the rules that are compiled in.
 
 use regex_syntax::ParserBuilder;
-use regex_syntax::hir::{Class, Hir, HirKind};
+use regex_syntax::hir::{Class, Hir, HirKind, Look};
 
 /// More texts than this are not listed for a part of a pattern.
 const MOST_TEXTS: usize = 24;
@@ -28,6 +28,8 @@ pub struct Needles {
     pub telling: usize,
     /// Whether the pattern is nothing but its words, so that finding one is the match.
     pub plain: bool,
+    /// Whether every match starts where the line does.
+    pub anchored: bool,
 }
 
 /// Reads a pattern and tells the words that it needs, or why it is no pattern.
@@ -40,7 +42,7 @@ pub fn of(pattern: &str) -> Result<Needles, Box<regex_syntax::Error>> {
         links(&parts).into_iter().filter_map(|(words, reach)| link(words, reach)).collect();
     let telling =
         (0..chain.len()).max_by_key(|index| (chain.get(*index).map(telling), std::cmp::Reverse(*index)));
-    Ok(Needles { telling: telling.unwrap_or(0), plain: is_plain(&hir), chain })
+    Ok(Needles { telling: telling.unwrap_or(0), plain: is_plain(&hir), anchored: is_anchored(&hir), chain })
 }
 
 /// Signs that the line is an answer of an API, whatever else is in it.
@@ -64,6 +66,10 @@ fn link(words: Vec<Word>, reach: usize) -> Option<Link> {
 fn telling(link: &Link) -> (usize, std::cmp::Reverse<usize>) {
     let shortest = link.words.iter().map(String::len).min().unwrap_or(0);
     (shortest.min(6), std::cmp::Reverse(link.words.len()))
+}
+
+fn is_anchored(hir: &Hir) -> bool {
+    hir.properties().look_set_prefix().contains(Look::StartLF)
 }
 
 fn is_plain(hir: &Hir) -> bool {

@@ -53,6 +53,8 @@ pub struct Pattern {
     pub telling: usize,
     /// Whether finding a word is the match.
     pub plain: bool,
+    /// Whether every match starts where the line does.
+    pub anchored: bool,
 }
 
 /// Words one of which every match of a pattern holds.

@@ -32,8 +32,8 @@ fn the_tables_are_the_files() {
                     pattern.chain.iter().map(|link| (link.words.to_vec(), link.reach)).collect::<Vec<_>>()
                 };
                 assert_eq!(
-                    (links(compiled), compiled.telling, compiled.plain),
-                    (links(read), read.telling, read.plain),
+                    (links(compiled), compiled.telling, compiled.plain, compiled.anchored),
+                    (links(read), read.telling, read.plain, read.anchored),
                     "{}",
                     compiled.source
                 );
