@@ -77,7 +77,7 @@ fn carry(dir: &Path, piece: &Piece, dry_run: bool, out: &mut impl Write) -> anyh
 fn find(dir: &Path, from: &Path) -> anyhow::Result<Vec<Piece>> {
     let mut pieces = Vec::new();
     for file in files(&from.join("models"), "toml")? {
-        pieces.push(model(dir, &file)?);
+        pieces.push(or_left_out(&file, model(dir, &file)));
     }
     for home in [from.to_owned(), from.join("io.datasette.llm"), from.join(".config/io.datasette.llm")] {
         let aliases = home.join("aliases.json");
@@ -99,17 +99,26 @@ fn find(dir: &Path, from: &Path) -> anyhow::Result<Vec<Piece>> {
     let mut seen_as_claude = Vec::new();
     for place in claude {
         for file in files(&place, "md")? {
-            pieces.push(claude_agent(dir, &file, &models)?);
+            pieces.push(or_left_out(&file, claude_agent(dir, &file, &models)));
         }
         seen_as_claude.push(place);
     }
     let ours = from.join("agents");
     if !seen_as_claude.contains(&ours) {
         for file in files(&ours, "md")? {
-            pieces.push(agent(dir, &file, &models)?);
+            pieces.push(or_left_out(&file, agent(dir, &file, &models)));
         }
     }
     Ok(pieces)
+}
+
+/// A file that cannot be read keeps nobody from the others.
+fn or_left_out(file: &Path, piece: anyhow::Result<Piece>) -> Piece {
+    piece.unwrap_or_else(|error| left_out(file, Failure::of(&error).message))
+}
+
+fn left_out(source: &Path, why: String) -> Piece {
+    Piece { source: source.to_owned(), target: PathBuf::new(), text: Err(why), lost: Vec::new() }
 }
 
 /// The name of a file without its extension, and why it is no name for one of ours.
@@ -210,26 +219,24 @@ fn front_matter(text: &str) -> Option<(BTreeMap<String, String>, &str)> {
 
 /// The aliases of llm: a model of each name that calls llm with the model it stands for.
 fn llm_aliases(dir: &Path, file: &Path) -> anyhow::Result<Vec<Piece>> {
-    let aliases: Result<BTreeMap<String, String>, _> = serde_json::from_str(&read(file)?);
-    let piece = |name: &str, text| Piece {
-        source: file.to_owned(),
-        target: dir.join("models").join(format!("{name}.toml")),
-        text,
-        lost: Vec::new(),
+    let text = match read(file) {
+        Ok(text) => text,
+        Err(error) => return Ok(vec![or_left_out(file, Err(error))]),
     };
-    let aliases = match aliases {
+    let aliases: BTreeMap<String, Value> = match serde_json::from_str(&text) {
         Ok(aliases) => aliases,
-        Err(error) => return Ok(vec![piece("", Err(error.to_string()))]),
+        Err(error) => return Ok(vec![left_out(file, error.to_string())]),
     };
     aliases
         .iter()
         .map(|(name, id)| {
-            let text = if is_name(name) {
-                Ok(llm_model(name, id)?)
-            } else {
-                Err(format!("'{name}' is no name for a model"))
+            let text = match id.as_str() {
+                _ if !is_name(name) => Err(format!("'{name}' is no name for a model")),
+                None => Err(format!("'{name}' is the alias of no text")),
+                Some(id) => Ok(llm_model(name, id)?),
             };
-            Ok(piece(name, text))
+            let target = dir.join("models").join(format!("{name}.toml"));
+            Ok(Piece { source: file.to_owned(), target, text, lost: Vec::new() })
         })
         .collect()
 }

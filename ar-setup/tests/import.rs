@@ -78,13 +78,14 @@ fn agents_of_claude_code_keep_description_instructions_and_a_model_that_we_have(
 #[test]
 fn aliases_of_llm_become_models() {
     let home = Home::new();
-    home.write(".config/io.datasette.llm/aliases.json", r#"{"fast": "gpt-4o-mini", "a b": "x"}"#);
+    home.write(".config/io.datasette.llm/aliases.json", r#"{"fast": "gpt-4o-mini", "a b": "x", "n": 3}"#);
     let from = home.path(".config/io.datasette.llm");
     setup(&home, &["import", from.to_str().unwrap()])
         .status(1)
         .stdout(
             "left out [HOME]/.config/io.datasette.llm/aliases.json: 'a b' is no name for a model\n\
-             wrote [HOME]/.config/agent-runner/models/fast.toml\n",
+             wrote [HOME]/.config/agent-runner/models/fast.toml\n\
+             left out [HOME]/.config/io.datasette.llm/aliases.json: 'n' is the alias of no text\n",
         )
         .check();
     let model = Model::load(&home.path(CONFIG), "fast").unwrap();
@@ -105,4 +106,26 @@ fn a_directory_with_nothing_in_it_is_said_to_be_so() {
         )
         .check();
     setup(&home, &["import", "/no/such"]).status(2).stderr("ar-setup: '/no/such' is no directory\n").check();
+}
+
+#[test]
+fn a_file_that_is_no_text_keeps_nobody_from_the_others() {
+    let home = Home::new();
+    let from = home.path("work");
+    fs::create_dir_all(from.join("models")).unwrap();
+    fs::create_dir_all(from.join(".claude/agents")).unwrap();
+    for file in ["models/bad.toml", ".claude/agents/bad.md", "aliases.json"] {
+        fs::write(from.join(file), b"\xff\xfe").unwrap();
+    }
+    fs::write(from.join("models/good.toml"), "command = 'cat'\n").unwrap();
+    let no_text = "stream did not contain valid UTF-8";
+    setup(&home, &["import", from.to_str().unwrap()])
+        .status(1)
+        .stdout(format!(
+            "left out [HOME]/work/models/bad.toml: cannot read '[HOME]/work/models/bad.toml': {no_text}\n\
+             wrote [HOME]/.config/agent-runner/models/good.toml\n\
+             left out [HOME]/work/aliases.json: cannot read '[HOME]/work/aliases.json': {no_text}\n\
+             left out [HOME]/work/.claude/agents/bad.md: cannot read '[HOME]/work/.claude/agents/bad.md': {no_text}\n"
+        ))
+        .check();
 }
