@@ -3,6 +3,10 @@
 use ar_tests::{Home, skip, wait_until};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// How many terminals were made. A server that was told to end may still hold its socket when the next one starts.
+static STARTED: AtomicUsize = AtomicUsize::new(0);
 
 /// A terminal with a program on it. It goes away at the end.
 pub struct Terminal {
@@ -18,7 +22,7 @@ impl Terminal {
             skip("tmux(1) is not installed");
             return None;
         }
-        let socket = home.path("tmp/tmux");
+        let socket = home.path(&format!("tmp/tmux{}", STARTED.fetch_add(1, Ordering::Relaxed)));
         let line = format!("{command}; echo \"status=$?\"; stty -a; exec sleep 600");
         let size = columns.to_string();
         let mut run = home
