@@ -16,7 +16,7 @@ const PROBE_PAUSE: Duration = Duration::from_secs(5);
 
 /// The pool of a model as a pick at `request.now` would see it. `dead` are the runs that no longer count.
 pub fn read(db: &Connection, request: &Request, model: &Model, dead: &[String]) -> Result<Pool> {
-    let counters = counters(db, model)?;
+    let counters = counters(db, &model.name)?;
     let dead: HashSet<&str> = dead.iter().map(String::as_str).collect();
     let live = Live::read(db, &model.name, &dead)?;
     let view = View {
@@ -28,7 +28,7 @@ pub fn read(db: &Connection, request: &Request, model: &Model, dead: &[String]) 
     };
     let mut candidates = Vec::with_capacity(model.providers.len());
     for (index, provider) in model.providers.iter().enumerate() {
-        let counter = counters.get(provider.name.as_str()).unwrap_or(&Counter::NONE);
+        let counter = counters.get(&provider.name).unwrap_or(&Counter::NONE);
         candidates.push(view.candidate(index, provider, counter, &live)?);
     }
     let runs = candidates.iter().map(|candidate| candidate.runs).sum();
@@ -193,26 +193,22 @@ impl Counter {
     const NONE: Self = Self { tier: 0, runs: 0, pass: 0, third_blame: None, switched_off: false };
 }
 
-/// The counters of those providers of a model that have any, by name.
-fn counters<'a>(db: &Connection, model: &'a Model) -> Result<HashMap<&'a str, Counter>> {
-    let mut counters: HashMap<&str, Counter> =
-        model.providers.iter().map(|provider| (provider.name.as_str(), Counter::NONE)).collect();
+/// The counters of a model's providers that have any, by name. One that has left the pool keeps its own for the day when it
+/// comes back.
+fn counters(db: &Connection, model: &str) -> Result<HashMap<String, Counter>> {
     let mut select =
         db.prepare("SELECT name, tier, runs, pass, blamed_3, switched_off FROM provider WHERE model = $1")?;
-    let mut rows = select.query([&model.name])?;
-    while let Some(row) = rows.next()? {
-        // One that has left the pool keeps its counters for the day when it comes back.
-        if let Some(counter) = counters.get_mut(row.get_ref(0)?.as_str()?) {
-            *counter = Counter {
-                tier: row.get(1)?,
-                runs: row.get(2)?,
-                pass: row.get(3)?,
-                third_blame: row.get::<_, Option<i64>>(4)?.map(Stamp),
-                switched_off: row.get::<_, Option<i64>>(5)?.is_some(),
-            };
-        }
-    }
-    Ok(counters)
+    let rows = select.query_map([model], |row| {
+        let counter = Counter {
+            tier: row.get(1)?,
+            runs: row.get(2)?,
+            pass: row.get(3)?,
+            third_blame: row.get::<_, Option<i64>>(4)?.map(Stamp),
+            switched_off: row.get::<_, Option<i64>>(5)?.is_some(),
+        };
+        Ok((row.get(0)?, counter))
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
 fn levels(db: &Connection, model: &str) -> Result<BTreeMap<u32, i64>> {
