@@ -227,7 +227,7 @@ fn run_dirs(state_file: &Path) -> Result<Vec<PathBuf>> {
 /// `ar log check --secrets`: says where secrets are, and never what they are. True where there is none in the database;
 /// in the files of a run they stay as the agent was told them.
 pub fn secrets(state_file: &Path, secrets: &Secrets) -> Result<bool> {
-    let state = State::open(state_file)?;
+    let state = State::open_to_read(state_file)?;
     let mut clean = true;
     for (table, key, columns) in [
         ("run", "id", &["prompt", "record", "tags", "detail", "why", "session"][..]),

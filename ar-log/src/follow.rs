@@ -23,7 +23,7 @@ const BACK: Duration = Duration::from_mins(1);
 
 /// `ar log follow`: prints each run when it begins and when it ends, for ever.
 pub fn follow(state_file: &Path, mut selection: Selection, paper: &Paper) -> Result<()> {
-    let state = State::open(state_file)?;
+    let state = State::open_to_read(state_file)?;
     let first = selection.number.take().unwrap_or(0);
     let horizon = newest(&state)?.plus(Duration::from_millis(1));
     let mut seen = Seen { status: HashMap::new(), horizon };
@@ -113,7 +113,7 @@ fn newest(state: &State) -> Result<Stamp> {
 
 /// `ar log follow RUN`: the child's standard output as it grows, to the end of the run.
 pub fn output(state_file: &Path, which: &str) -> Result<()> {
-    let state = State::open(state_file)?;
+    let state = State::open_to_read(state_file)?;
     let run = find(&state, which)?;
     let dir = paths::run_dir(state_file, &run.id);
     let mut file = None;

@@ -60,7 +60,7 @@ pub const COLUMNS: [Column; 9] = [
 
 /// `ar log list`: the last runs, newest last.
 pub fn list(state_file: &Path, mut selection: Selection, paper: &Paper) -> Result<()> {
-    let state = State::open(state_file)?;
+    let state = State::open_to_read(state_file)?;
     let number = selection.number.unwrap_or(DEFAULT_NUMBER);
     selection.number = Some(number);
     let runs = selection.runs(state.db())?;

@@ -19,7 +19,7 @@ const TAIL_BYTES: u64 = 4096;
 
 /// `ar log live`: the runs that are reserved and not over, oldest first.
 pub fn live(state_file: &Path, now: Stamp, paper: &Paper) -> Result<()> {
-    let state = State::open(state_file)?;
+    let state = State::open_to_read(state_file)?;
     let sql = format!("SELECT {COLUMNS} FROM run WHERE status = 'picked' ORDER BY picked_at, id");
     let mut select = state.db().prepare(&sql)?;
     let runs = select.query_map([], Run::from_row)?.collect::<rusqlite::Result<Vec<_>>>()?;

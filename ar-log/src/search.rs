@@ -30,7 +30,7 @@ struct Hit {
 
 /// `ar log search`: runs whose prompt or answer has all the words, the best first.
 pub fn search(state_file: &Path, words: &[String], selection: &Selection, paper: &Paper) -> Result<()> {
-    let state = State::open(state_file)?;
+    let state = State::open_to_read(state_file)?;
     let hits = hits(state.db(), words, selection)?;
     if paper.format != Format::Table {
         let names = [FIELDS, &["snippet"]].concat();

@@ -13,7 +13,7 @@ use std::path::Path;
 
 /// `ar log sessions`: the agents' own sessions, with the names that callers gave them, the one used last at the end.
 pub fn list(state_file: &Path, selection: &Selection, paper: &Paper) -> Result<()> {
-    let state = State::open(state_file)?;
+    let state = State::open_to_read(state_file)?;
     let (sql, values) = query(selection);
     let mut select = state.db().prepare(&sql)?;
     let mut found = select.query(params_from_iter(values)).context("cannot read the sessions")?;

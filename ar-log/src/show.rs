@@ -17,7 +17,7 @@ use std::path::Path;
 
 /// `ar log show`: one run and its files, or one of them as it is.
 pub fn show(state_file: &Path, which: &str, raw: Raw, paper: &Paper) -> Result<()> {
-    let state = State::open(state_file)?;
+    let state = State::open_to_read(state_file)?;
     let run = find(&state, which)?;
     let dir = paths::run_dir(state_file, &run.id);
     for (asked, file) in [(raw.answer, "answer"), (raw.stderr, "stderr"), (raw.prompt, "prompt")] {
@@ -53,7 +53,7 @@ pub fn show(state_file: &Path, which: &str, raw: Raw, paper: &Paper) -> Result<(
 pub fn path(state_file: &Path, which: Option<&str>) -> Result<()> {
     let path = match which {
         None => state_file.to_owned(),
-        Some(which) => paths::run_dir(state_file, &find(&State::open(state_file)?, which)?.id),
+        Some(which) => paths::run_dir(state_file, &find(&State::open_to_read(state_file)?, which)?.id),
     };
     writeln!(stdout().lock(), "{}", path.display())?;
     Ok(())

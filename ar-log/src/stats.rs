@@ -20,7 +20,7 @@ const BARS: Column = ("()", false);
 
 /// `ar log stats`.
 pub fn stats(state_file: &Path, selection: &Selection, by: &[By], paper: &Paper) -> Result<()> {
-    let state = State::open(state_file)?;
+    let state = State::open_to_read(state_file)?;
     let sums = sums(state.db(), selection, by, true)?;
     if paper.format != Format::Table {
         let names: Vec<&str> = by.iter().map(|by| name(*by)).collect();
@@ -148,7 +148,7 @@ fn key_cell(by: By, key: &str) -> Cell {
 
 /// `ar log usage`: what each account drew, day by day.
 pub fn usage(state_file: &Path, selection: &Selection, paper: &Paper) -> Result<()> {
-    let state = State::open(state_file)?;
+    let state = State::open_to_read(state_file)?;
     let by = [By::Day, By::Account];
     let sums = sums(state.db(), selection, &by, false)?;
     if paper.format != Format::Table {

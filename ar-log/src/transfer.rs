@@ -43,7 +43,7 @@ struct Said {
 ///
 /// A run that cannot be read is told and passed over: this is how a damaged database is saved.
 pub fn export(state_file: &Path, selection: &Selection) -> Result<ExitCode> {
-    let state = State::open(state_file)?;
+    let state = State::open_to_read(state_file)?;
     let mut out = std::io::BufWriter::new(stdout().lock());
     let mut lost = 0_usize;
     for id in selection.ids(state.db())? {
@@ -164,7 +164,7 @@ fn parse(line: &[u8], state_file: &Path, secrets: &Secrets) -> Result<(Run, Cont
 
 /// `ar log backup`: a copy of the database as it is at one moment, while others write.
 pub fn backup(state_file: &Path, to: &Path) -> Result<()> {
-    let state = State::open(state_file)?;
+    let state = State::open_to_read(state_file)?;
     // SQLite writes into an empty file, and this one nobody else can read.
     OpenOptions::new()
         .write(true)

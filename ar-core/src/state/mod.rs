@@ -4,6 +4,7 @@
 //! keeps to what PostgreSQL also takes, because many hosts will share one state later.
 
 mod place;
+mod read_only;
 mod schema;
 mod turn;
 
@@ -51,6 +52,21 @@ impl State {
         Ok(Self { db, path: path.to_owned(), has_waited: false })
     }
 
+    /// Opens the database for who only reads: like [`State::open`], but one that cannot be written will do.
+    pub fn open_to_read(path: &Path) -> anyhow::Result<Self> {
+        let writable =
+            create_file(path).and_then(|()| place::refuse_network(path)).and_then(|()| connect(path));
+        let db = match writable {
+            Err(error) if read_only::is_why(&error) && path.is_file() => {
+                place::refuse_network(path)?;
+                read_only::connect(path)
+            }
+            opened => opened,
+        };
+        let db = db.map_err(|error| explain(path, error))?;
+        Ok(Self { db, path: path.to_owned(), has_waited: false })
+    }
+
     /// The connection, for statements that only read.
     pub fn db(&self) -> &Connection {
         &self.db
@@ -75,7 +91,8 @@ impl State {
         let mut wal = self.path.clone().into_os_string();
         wal.push("-wal");
         let limit = if self.has_waited { WAL_LIMIT_OF_A_CROWD } else { WAL_LIMIT };
-        if std::fs::metadata(wal).is_ok_and(|wal| wal.len() > limit) {
+        let is_writable = !self.db.is_readonly(rusqlite::MAIN_DB)?;
+        if is_writable && std::fs::metadata(wal).is_ok_and(|wal| wal.len() > limit) {
             self.db.busy_timeout(Duration::ZERO).and_then(|()| checkpoint(&self.db)).or_else(unless_busy)?;
         }
         self.db.close().map_err(|(_, error)| explain(&self.path, error.into()))

@@ -34,7 +34,7 @@ const MOST_BARS: usize = 12;
 
 /// `ar log report`: writes the report to a file, or to standard output.
 pub fn report(state_file: &Path, selection: &Selection, now: Stamp, to: Option<&Path>) -> Result<()> {
-    let state = State::open(state_file)?;
+    let state = State::open_to_read(state_file)?;
     let html = page(&state, state_file, selection, now)?;
     let Some(to) = to else {
         return stdout().lock().write_all(html.as_bytes()).context("cannot write to standard output");

@@ -5,7 +5,7 @@ use crate::cli::By;
 use crate::select::Selection;
 use anyhow::{Context, Result, anyhow};
 use rusqlite::types::Value;
-use rusqlite::{Connection, OpenFlags, Row, params_from_iter};
+use rusqlite::{Connection, MAIN_DB, OpenFlags, Row, params_from_iter};
 use std::sync::Mutex;
 use std::thread;
 use std::time::Duration;
@@ -19,7 +19,8 @@ type Job = (Vec<String>, String, Vec<Value>);
 
 /// Adds the lengths, sorted.
 pub fn add(db: &Connection, sums: &mut Sums, selection: &Selection, by: &[By]) -> Result<()> {
-    let many = sums.values().map(|sum| sum.runs).sum::<i64>() >= MANY_RUNS;
+    // A database that cannot be written may not be opened a second time by its path alone.
+    let many = sums.values().map(|sum| sum.runs).sum::<i64>() >= MANY_RUNS && !db.is_readonly(MAIN_DB)?;
     match by {
         [by] if many && *by != By::Hour => by_key(db, sums, selection, *by)?,
         _ => one_by_one(db, sums, selection, by)?,
