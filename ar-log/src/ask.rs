@@ -1,6 +1,6 @@
 //! The verbs: from what was typed to what is done.
 
-use crate::cli::{Print, Select, Verb};
+use crate::cli::{By, Print, Select, Verb};
 use crate::paper::Paper;
 use crate::prune::Limits;
 use crate::redact::Secrets;
@@ -25,7 +25,13 @@ pub fn ask(verb: &Verb, state: &Path) -> Result<ExitCode> {
         Verb::Follow { run: None, select, print } => {
             follow::follow(state, selection(select)?, &Paper::new(print))
         }
-        Verb::Stats { by, select, print } => stats::stats(state, &selection(select)?, by, &Paper::new(print)),
+        Verb::Stats { by, select, print } => {
+            let mut selection = selection(select)?;
+            if by.contains(&By::Hour) {
+                selection.bound(Stamp::now()?);
+            }
+            stats::stats(state, &selection, by, &Paper::new(print))
+        }
         Verb::Usage { select, print } => stats::usage(state, &selection(select)?, &Paper::new(print)),
         Verb::Sessions { select, print } => sessions::list(state, &selection(select)?, &Paper::new(print)),
         Verb::Search { words, select, print } => {

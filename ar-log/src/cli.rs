@@ -346,7 +346,7 @@ pub enum By {
     Class,
     /// The day in UTC
     Day,
-    /// The hour of the day in UTC
+    /// The hour of the day in UTC, of the last 30 days unless runs are selected by time or number
     Hour,
 }
 

@@ -17,6 +17,8 @@ const FAILED: &str = "status <> 'picked' AND coalesce(verdict, '') <> 'ok'";
 const AT_ANY_TIME: &str = "picked_at >= -9223372036854775808";
 const LAST_FIRST: &str = "ORDER BY picked_at DESC, id DESC";
 
+const MONTH_MS: i64 = 30 * 86_400_000;
+
 /// Conditions that all must hold.
 #[derive(Debug, Clone, Default)]
 pub struct Selection {
@@ -71,6 +73,14 @@ impl Selection {
     /// The same in another span of time.
     pub fn between(&self, since: Option<Stamp>, until: Option<Stamp>) -> Self {
         Self { since, until, ..self.clone() }
+    }
+
+    /// Where nothing bounds how many runs there are, those of the last 30 days alone: for a question to which only the runs
+    /// themselves know the answer, and not the sums by day.
+    pub fn bound(&mut self, now: Stamp) {
+        if self.since.is_none() && self.until.is_none() && self.number.is_none() {
+            self.since = Some(Stamp(now.0.saturating_sub(MONTH_MS)));
+        }
     }
 
     /// Narrows it down to the runs that are reserved and not over.

@@ -207,6 +207,10 @@ fn sums_are_by_what_was_asked() {
         .stdout("2025-11-20\tok\t2\n2025-11-20\trate_limit\t1\n2025-11-20\tunknown\t1\n")
         .check();
     log(&home, &["stats", "--by", "hour", "--failed", "--cols", "hour,runs"]).stdout("9\t2\n").check();
+    let later = |args: &[&str]| log(&home, args).env("AGENT_RUNNER_NOW", "2026-01-20T12:00:00Z");
+    later(&["stats", "--by", "hour", "--cols", "hour,runs"]).check();
+    later(&["stats", "--by", "hour", "--cols", "hour,runs", "-n", "9"]).stdout("9\t4\n").check();
+    later(&["stats", "--by", "hour", "--cols", "hour,runs", "--since", "99d"]).stdout("9\t4\n").check();
     log(&home, &["stats", "--by", "model"])
         .stdout(
             "MODEL  RUNS   GOOD      P50      P95   READ  WRITTEN     COST  HOPS\n\
