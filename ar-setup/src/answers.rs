@@ -41,6 +41,9 @@ pub struct Answers {
     pub default: Option<String>,
     /// Whether files that exist are written anew.
     pub replace: bool,
+    /// Whether a person was asked everything, so that what is not chosen is not wanted.
+    #[serde(skip)]
+    pub is_all: bool,
 }
 
 /// A further account of an agent, told from the first by the directory of its login.
@@ -180,6 +183,7 @@ pub fn asked(found: &[Place], earlier: &Earlier, out: &mut impl Write) -> anyhow
     models.insert(0, none.to_owned());
     let before = at(&models, earlier.diagnostics_model());
     let asked = ask::choice("Which model is asked why a run failed when no rule knows?", models, before)?;
+    answers.is_all = true;
     answers.diagnostics_model = Some(asked).filter(|asked| asked != none);
     Ok(answers)
 }

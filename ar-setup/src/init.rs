@@ -65,12 +65,12 @@ pub fn plan(dir: &Path, answers: &Answers, found: &[Place]) -> anyhow::Result<Ve
     }
     let all: Vec<&Place> = places.iter().collect();
     changes.push(Change::new(models.join(format!("{POOL}.toml")), pool::any(&all, answers)?)?);
-    changes.push(settings(dir.join("config.toml"), answers)?);
+    changes.push(settings(dir.join("config.toml"), &all, answers)?);
     Ok(changes)
 }
 
 /// config.toml as the answers want it. Of one that is there only those keys change that somebody chose.
-fn settings(file: PathBuf, answers: &Answers) -> anyhow::Result<Change> {
+fn settings(file: PathBuf, places: &[&Place], answers: &Answers) -> anyhow::Result<Change> {
     let default = answers.default.as_deref().unwrap_or(POOL);
     let fresh = Change::new(file, format!("{CONFIG}model = {}\n", value(default).to_string().trim()))?;
     let text = fresh.before.as_deref().unwrap_or(&fresh.after).to_owned();
@@ -86,6 +86,9 @@ fn settings(file: PathBuf, answers: &Answers) -> anyhow::Result<Change> {
         if let Some(model) = model {
             document::put(root, key, value(model));
         }
+    }
+    if answers.is_all {
+        remove_unwanted(root, places, answers);
     }
     for (name, runs) in &answers.max_parallel {
         let implicit = || {
@@ -103,6 +106,21 @@ fn settings(file: PathBuf, answers: &Answers) -> anyhow::Result<Change> {
         );
     }
     Ok(Change { after: document::text(&document, &text), ..fresh })
+}
+
+/// Removes a diagnostics model and limits that a person did not choose again.
+fn remove_unwanted(root: &mut Table, places: &[&Place], answers: &Answers) {
+    if answers.diagnostics_model.is_none() {
+        root.remove("diagnostics_model");
+    }
+    let Some(accounts) = root.get_mut("accounts").and_then(Item::as_table_like_mut) else { return };
+    for place in places.iter().filter(|place| !answers.max_parallel.contains_key(&place.name)) {
+        let Some(account) = accounts.get_mut(&place.name).and_then(Item::as_table_like_mut) else { continue };
+        account.remove("max_parallel");
+        if account.is_empty() {
+            accounts.remove(&place.name);
+        }
+    }
 }
 
 /// Which changes to make where nobody is asked: new files, and others where the answers want that.

@@ -109,6 +109,33 @@ fn the_same_answers_are_proposed_again(home: &Home) {
     terminal.wait_for("status=0");
     assert_eq!(read(), before);
     assert!(!dir.join("previous").exists());
+    what_is_not_chosen_again_goes_away(home);
+}
+
+fn what_is_not_chosen_again_goes_away(home: &Home) {
+    let Some(terminal) = Terminal::start(home, 100, &[], INIT) else { return };
+    for question in [
+        "Which agents?",
+        "Keep the account work in",
+        "Another account of claude?",
+        "Another account of codex?",
+        "work is not logged in",
+        "How are they used?",
+        "Number 1",
+        "Number 2",
+        "End a run after (20m)",
+    ] {
+        terminal.answer(question, &["Enter"]);
+    }
+    terminal.answer("Limit how many runs go at once?", &["n", "Enter"]);
+    terminal.answer("Which model serves a call that names none?", &["Enter"]);
+    terminal
+        .answer("Which model is asked why a run failed when no rule knows?", &["Up", "Up", "Up", "Enter"]);
+    terminal.answer("Change config.toml?", &["y", "Enter"]);
+    terminal.wait_for("status=0");
+    let config = Config::load(&home.path(CONFIG)).unwrap();
+    assert_eq!((config.model.as_deref(), config.diagnostics_model), (Some("claude"), None));
+    assert!(config.accounts.is_empty(), "{:?}", config.accounts);
 }
 
 fn limits(config: &Config) -> Vec<(&str, u32)> {
