@@ -132,8 +132,12 @@ fn connect(path: &Path) -> anyhow::Result<Connection> {
     db.busy_handler(Some(wait_a_little))?;
     // The default close moves the log into the database with four fsyncs, in every short process.
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-    if schema::version(&db)? != schema::CURRENT {
+    let version = schema::version(&db)?;
+    if version != schema::CURRENT {
         schema::migrate(&mut db, path)?;
+        if version > 0 {
+            empty_the_log(&mut db)?;
+        }
     }
     // In WAL mode this loses nothing to a killed process; only power loss may undo the last transactions.
     db.execute_batch("PRAGMA synchronous = NORMAL")?;
@@ -142,6 +146,13 @@ fn connect(path: &Path) -> anyhow::Result<Connection> {
 
 fn checkpoint(db: &Connection) -> rusqlite::Result<()> {
     db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+}
+
+/// A migration writes much of the database into the log, and who only reads does not come by [`State::close`].
+fn empty_the_log(db: &mut Connection) -> rusqlite::Result<()> {
+    db.busy_timeout(Duration::ZERO)?;
+    checkpoint(db).or_else(unless_busy)?;
+    db.busy_handler(Some(wait_a_little))
 }
 
 fn unless_busy(error: rusqlite::Error) -> rusqlite::Result<()> {
@@ -241,6 +252,7 @@ mod tests {
             create_private_dir(path.parent().unwrap()).unwrap();
             Connection::open(&path).unwrap().execute_batch(frozen).unwrap();
             let state = State::open(&path).unwrap();
+            assert_eq!(path.with_file_name("state.db-wal").metadata().unwrap().len(), 0);
             let ask = |sql: &str| state.db().query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
             assert_eq!(ask("PRAGMA user_version"), i64::try_from(schema::CURRENT).unwrap());
             assert_eq!(ask("SELECT count(*) FROM run"), 3);
