@@ -51,7 +51,7 @@ pub fn cooldowns(db: &Connection, selection: &Selection, now: Stamp) -> Result<S
     }
     let figure = Figure {
         title: "Cooldowns by account",
-        units: "time from a failure to the time at which to try again",
+        units: "time from a failure to the time at which the provider said to try again",
         says: format!("{} cooldowns of {} accounts.", rows.len(), lines.len()),
         heads: &["account", "class", "from", "to"],
         rows,
