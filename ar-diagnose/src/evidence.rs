@@ -1,6 +1,7 @@
 //! What is known of a run when it is judged, and how its streams are read.
 
 use anyhow::Context;
+use ar_core::Failure;
 use ar_core::record::{End, Exec, ExecError};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -106,9 +107,15 @@ fn has_text(path: &Path) -> anyhow::Result<Option<bool>> {
     }
 }
 
+/// Opens a file of a run, none where it is missing. One that ar-log has compressed is not missing: judged without it, the
+/// run would have been silent.
 fn open(path: &Path) -> anyhow::Result<Option<File>> {
     match File::open(path) {
         Ok(file) => Ok(Some(file)),
+        Err(_) if path.with_added_extension("zst").exists() => {
+            let failure = Failure::trouble(format!("cannot read '{}': it is compressed", path.display()));
+            Err(failure.hint("'ar log show RUN --stderr | ar diagnose --text' judges an old run").into())
+        }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error).with_context(|| format!("cannot open '{}'", path.display())),
     }

@@ -289,6 +289,23 @@ fn rules_that_cannot_be_read_are_told_and_the_others_hold() {
 }
 
 #[test]
+fn the_compressed_files_of_an_old_run_are_an_error_and_no_silence() {
+    let run = Run::new(1, "", "You've hit your usage limit.\n");
+    let stderr = run.dir.path().join(RUN).join("stderr");
+    std::fs::rename(&stderr, stderr.with_added_extension("zst")).unwrap();
+    let output = tool().write_stdin(format!("{}\n", run.record())).assert().code(2).get_output().clone();
+    let record: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        (&record["error"]["message"], &record["error"]["hint"]),
+        (
+            &json!(format!("cannot read '{}': it is compressed", stderr.display())),
+            &json!("'ar log show RUN --stderr | ar diagnose --text' judges an old run")
+        )
+    );
+    assert_eq!(record.get("diagnosis"), None);
+}
+
+#[test]
 fn a_record_that_grows_too_long_goes_on_with_an_error() {
     let run = Run::new(1, "", "429 Too Many Requests\n");
     let mut record = run.record();
