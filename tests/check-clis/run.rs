@@ -45,11 +45,12 @@ impl Bench {
         }
         for below in ["work", "tmp"] {
             fs::create_dir_all(home.join(below))?;
-        }
-        // Without a repository of its own, an agent would take ours for the one that it works in.
-        let git = Command::new("git").args(["init", "--quiet"]).arg(home.join("work")).status();
-        if !git.context("cannot run 'git'")?.success() {
-            bail!("'git init' failed");
+            // Without a repository of its own, an agent would take ours for the one that it works in: aider names an author
+            // in its configuration.
+            let git = Command::new("git").args(["init", "--quiet"]).arg(home.join(below)).status();
+            if !git.context("cannot run 'git'")?.success() {
+                bail!("'git init' failed");
+            }
         }
         let exe = env::current_exe().context("cannot tell where this program is")?;
         let tools = exe.parent().context("this program lies in no directory")?.to_path_buf();
