@@ -5,12 +5,14 @@ mod cooldown;
 mod fallback;
 mod model;
 mod pieces;
+mod provider;
 mod quantity;
 mod template;
 
 pub use account::Account;
 pub use cooldown::Cooldown;
-pub use model::{Hop, Model, Price, PromptMode, Provider, Strategy};
+pub use model::{Hop, Model, Strategy};
+pub use provider::{Price, PromptMode, Provider};
 
 use crate::exit::Failure;
 use anyhow::Context;

@@ -7,7 +7,7 @@
 //! A piece that is whole TOML by itself ends where the next one begins: no string and no array goes on across the line
 //! between them. So a line that looks like a header and is none leaves the piece before it open, which is an error.
 
-use super::model::{Provider, provider};
+use super::provider::Provider;
 use super::template::Template;
 use std::collections::HashSet;
 
@@ -29,7 +29,7 @@ fn split(text: &str) -> Option<(Template, Vec<Provider>)> {
     }
     let mut providers = Vec::with_capacity(pieces.len());
     for piece in pieces {
-        providers.push(provider(toml::from_str(piece).ok()?, &top).ok()?);
+        providers.push(Provider::new(toml::from_str(piece).ok()?, &top).ok()?);
     }
     let mut names = HashSet::with_capacity(providers.len());
     let are_unlike = providers.iter().all(|provider: &Provider| names.insert(provider.name.as_str()));
