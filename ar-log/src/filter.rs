@@ -29,6 +29,7 @@ pub fn run(cli: &Cli, state_file: &Path) -> Result<ExitCode> {
     // What made no run needs none, and ar-pick has told what is wrong with it.
     let config = if status::made_no_run(&record)? { Config::default() } else { config(cli) };
     let mut worst = exit::OK;
+    let mut unprinted = Ok(());
     loop {
         if !tags.is_empty() {
             record.set("tags", &tags)?;
@@ -36,27 +37,28 @@ pub fn run(cli: &Cli, state_file: &Path) -> Result<ExitCode> {
         let code = status::code(&record)?;
         let state = keep(cli, state_file, &record, code, &config)
             .map_err(|error| with_the_answer(&error, &record, code))?;
-        let printed = print(cli, &record, code);
-        // Also where nobody could be given the answer.
+        // A reader that went away, or a full disk, takes nothing from the runs behind this one, nor from hooks.
+        unprinted = unprinted.and(print(cli, &record, code));
         if cli.store.no_log || config.log_content == LogContent::None {
-            answer::forget(state_file, &record)?;
+            unprinted = unprinted.and(answer::forget(state_file, &record));
         }
-        printed?;
-        if let Err(error) = hook::start(&config.hooks, &record, state_file) {
-            exit::warn(NAME, &Failure::of(&error));
-        }
-        if let Some(state) = state
-            && let Err(error) = tidy(state, state_file, record.run(), &config)
-        {
-            exit::warn(NAME, &Failure::of(&error));
-        }
+        afterwards(state, state_file, &record, &config);
         if code != exit::OK {
             worst = code;
         }
         match record::read(&mut input)? {
             Some(next) => record = next,
-            None => return Ok(ExitCode::from(worst)),
+            None => return unprinted.map(|()| ExitCode::from(worst)),
         }
+    }
+}
+
+/// What nobody waits for: hooks, and a little cleaning. Their trouble is told, and is not the run's.
+fn afterwards(state: Option<State>, state_file: &Path, record: &Record, config: &Config) {
+    let told = hook::start(&config.hooks, record, state_file);
+    let cleaned = state.map_or(Ok(()), |state| tidy(state, state_file, record.run(), config));
+    for error in [told, cleaned].into_iter().filter_map(Result::err) {
+        exit::warn(NAME, &Failure::of(&error));
     }
 }
 

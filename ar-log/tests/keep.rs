@@ -9,6 +9,7 @@ use history::{NOW, Past, id};
 use std::fs;
 use std::io::{Seek, SeekFrom, Write};
 use std::os::unix::fs::PermissionsExt;
+use std::process::Stdio;
 
 const CONFIG: &str = ".config/agent-runner/config.toml";
 
@@ -419,4 +420,22 @@ fn a_hook_that_fails_is_written_down() {
     Past::new(&home, 2).task(1).store(&home);
     wait_until("the second is written down", || text().lines().count() == 2);
     assert!(text().ends_with("on_failure: cannot start 'missing': No such file or directory (os error 2)\n"));
+}
+
+#[test]
+fn a_reader_that_went_away_keeps_no_run_from_its_row_and_no_hook_from_its_run() {
+    let home = Home::new();
+    home.command("told", "cat >>\"$HOME/told\"");
+    home.write(CONFIG, "[hooks]\non_success = ['told']\n");
+    let lines = Past::new(&home, 1).line() + &Past::new(&home, 2).line();
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let mut child = log(&home, &["--cat"]).spawn(|command| {
+        command.stdin(Stdio::piped()).stdout(full).stderr(Stdio::null());
+    });
+    child.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(2));
+    assert_eq!(runs(&home), "1 2");
+    wait_until("the hook is told of both", || {
+        fs::read_to_string(home.path("told")).is_ok_and(|told| told.lines().count() == 2)
+    });
 }
