@@ -27,7 +27,7 @@ pub fn run(cli: &Cli, state_file: &Path) -> Result<ExitCode> {
         None => return Err(record::no_record().into()),
     };
     // What made no run needs none, and ar-pick has told what is wrong with it.
-    let config = if status::made_no_run(&record)? { Config::default() } else { config(cli) };
+    let (config, secrets) = if status::made_no_run(&record)? { Default::default() } else { config(cli) };
     let mut worst = exit::OK;
     let mut unprinted = Ok(());
     loop {
@@ -35,14 +35,14 @@ pub fn run(cli: &Cli, state_file: &Path) -> Result<ExitCode> {
             record.set("tags", &tags)?;
         }
         let code = status::code(&record)?;
-        let state = keep(cli, state_file, &record, code, &config)
+        let state = keep(cli, state_file, &record, code, (&config, &secrets))
             .map_err(|error| with_the_answer(&error, &record, code))?;
         // A reader that went away, or a full disk, takes nothing from the runs behind this one, nor from hooks.
         unprinted = unprinted.and(print(cli, &record, code));
         if cli.store.no_log || config.log_content == LogContent::None {
             unprinted = unprinted.and(answer::forget(state_file, &record));
         }
-        afterwards(state, state_file, &record, &config);
+        afterwards(state, state_file, &record, (&config, &secrets));
         if code != exit::OK {
             worst = code;
         }
@@ -54,21 +54,31 @@ pub fn run(cli: &Cli, state_file: &Path) -> Result<ExitCode> {
 }
 
 /// What nobody waits for: hooks, and a little cleaning. Their trouble is told, and is not the run's.
-fn afterwards(state: Option<State>, state_file: &Path, record: &Record, config: &Config) {
-    let told = hook::start(&config.hooks, record, state_file);
+fn afterwards(
+    state: Option<State>,
+    state_file: &Path,
+    record: &Record,
+    (config, secrets): (&Config, &Secrets),
+) {
+    let told = hook::start(&config.hooks, record, secrets, state_file);
     let cleaned = state.map_or(Ok(()), |state| tidy(state, state_file, record.run(), config));
     for error in [told, cleaned].into_iter().filter_map(Result::err) {
         exit::warn(NAME, &Failure::of(&error));
     }
 }
 
-fn keep(cli: &Cli, state_file: &Path, record: &Record, code: u8, config: &Config) -> Result<Option<State>> {
+fn keep(
+    cli: &Cli,
+    state_file: &Path,
+    record: &Record,
+    code: u8,
+    (config, secrets): (&Config, &Secrets),
+) -> Result<Option<State>> {
     if status::made_no_run(record)? {
         return Ok(None);
     }
     let now = Stamp::now()?;
-    let keep = how_much(cli, config)?;
-    let row = store::row(state_file, record, code, now, &keep)?;
+    let row = store::row(state_file, record, code, now, (how_much(cli, config), secrets))?;
     let mut state = State::open(state_file)?;
     store::store(&mut state, record, &row, now, &config.cooldown)?;
     if let Some(dir) = record.dir() {
@@ -98,24 +108,25 @@ fn with_the_answer(error: &anyhow::Error, record: &Record, code: u8) -> anyhow::
     failure.hint(hint).into()
 }
 
-fn how_much(cli: &Cli, config: &Config) -> Result<Keep> {
-    Ok(match config.log_content {
+fn how_much(cli: &Cli, config: &Config) -> Keep {
+    match config.log_content {
         _ if cli.store.no_log => Keep::Counters,
         LogContent::None => Keep::Facts,
-        LogContent::All => {
-            let most = config.log_search_bytes.map_or(SEARCHED_BYTES, u64::from);
-            Keep::All(most, Secrets::new(&config.log_secrets)?)
-        }
-    })
+        LogContent::All => Keep::All(config.log_search_bytes.map_or(SEARCHED_BYTES, u64::from)),
+    }
 }
 
 /// The configuration. One that cannot be read must not lose the run: its trouble is told, and the defaults hold, except
 /// that what was said is not kept, because whoever wrote it may have wanted so.
-fn config(cli: &Cli) -> Config {
+fn config(cli: &Cli) -> (Config, Secrets) {
     let config = paths::config_dir(cli.store.config.as_deref()).and_then(|dir| Config::load(&dir));
+    let config = config.and_then(|config| {
+        let secrets = Secrets::new(&config.log_secrets)?;
+        Ok((config, secrets))
+    });
     config.unwrap_or_else(|error| {
         exit::warn(NAME, &Failure::of(&error));
-        Config { log_content: LogContent::None, ..Config::default() }
+        (Config { log_content: LogContent::None, ..Config::default() }, Secrets::default())
     })
 }
 

@@ -1,5 +1,7 @@
 //! Hooks: commands that are told of a run when it is over, and never hold up its answer.
 
+use crate::hide;
+use crate::redact::Secrets;
 use anyhow::{Context, Result};
 use ar_core::config::Hooks;
 use ar_core::record::{Class, Diagnosis, Verdict};
@@ -21,10 +23,12 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// The log of failures is begun anew beyond this many bytes.
 const MAX_LOG_BYTES: u64 = 256 * 1024;
 
-/// Starts the hooks that a run calls for. They go on after us; what fails of them is written beside the database.
-pub fn start(hooks: &Hooks, record: &Record, state_file: &Path) -> Result<()> {
+/// Starts the hooks that a run calls for, and tells them of it without secrets. They go on after us; what fails of them is
+/// written beside the database.
+pub fn start(hooks: &Hooks, record: &Record, secrets: &Secrets, state_file: &Path) -> Result<()> {
     for (name, command) in called_for(hooks, record)? {
-        let line = record.to_line()?;
+        let mut line = record.as_value();
+        hide::record(&mut line, secrets);
         let mut keeper = Command::new(env::current_exe().context("cannot find this program")?)
             .args(["hook", name, "--state"])
             .arg(state_file)

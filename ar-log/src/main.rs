@@ -8,6 +8,7 @@ mod content;
 mod cooldown;
 mod filter;
 mod follow;
+mod hide;
 mod hook;
 mod list;
 mod live;

@@ -4,7 +4,7 @@
 
 use anyhow::Result;
 use ar_core::Failure;
-use regex::Regex;
+use regex::{Captures, Regex};
 
 /// What stands in place of a secret.
 pub const MASK: &str = "***";
@@ -49,21 +49,16 @@ pub struct Secrets(Vec<Regex>);
 impl Secrets {
     /// Compiles the patterns of the configuration.
     pub fn new(patterns: &[String]) -> Result<Self> {
-        let compile = |pattern: &String| {
-            Regex::new(pattern).map_err(|_| {
-                Failure::trouble(format!(
-                    "'log_secrets' has the pattern '{pattern}', which is no regular expression"
-                ))
-            })
-        };
-        Ok(Self(patterns.iter().map(compile).collect::<Result<_, _>>()?))
+        Ok(Self(patterns.iter().map(|pattern| compile(pattern)).collect::<Result<_>>()?))
     }
 
     /// The text with [`MASK`] in place of each secret.
     pub fn redact(&self, text: &str) -> String {
         let mut clean = redact(text);
         for pattern in &self.0 {
-            clean = pattern.replace_all(&clean, MASK).into_owned();
+            // Between any two letters there is a match of 'x*', and no secret.
+            let mask = |found: &Captures| if found[0].is_empty() { "" } else { MASK };
+            clean = pattern.replace_all(&clean, mask).into_owned();
         }
         clean
     }
@@ -71,11 +66,23 @@ impl Secrets {
     /// The bytes at which secrets begin.
     pub fn find(&self, text: &str) -> Vec<usize> {
         let known = find(text).into_iter().map(|(from, _)| from);
-        let added = self.0.iter().flat_map(|pattern| pattern.find_iter(text).map(|found| found.start()));
+        let added = self.0.iter().flat_map(|pattern| pattern.find_iter(text));
+        let added = added.filter(|found| !found.is_empty()).map(|found| found.start());
         let mut places: Vec<usize> = known.chain(added).collect();
         places.sort_unstable();
         places
     }
+}
+
+fn compile(pattern: &str) -> Result<Regex> {
+    Regex::new(pattern).map_err(|_| {
+        let message = format!(
+            "'log_secrets' in config.toml has the pattern '{pattern}', which is no regular expression"
+        );
+        Failure::trouble(message)
+            .hint("single quotes keep backslashes; 'ar setup check' finds what else is wrong")
+            .into()
+    })
 }
 
 /// The text without keys of known shapes.
@@ -197,6 +204,14 @@ mod tests {
         ] {
             assert_eq!(redact(&text), clean, "{text}");
         }
+    }
+
+    #[test]
+    fn patterns_mask_what_they_match_and_nothing_is_no_secret() {
+        let secrets = Secrets::new(&["x*".to_owned(), r"\bpin \d+".to_owned()]).unwrap();
+        assert_eq!(secrets.redact("axxb, pin 1234"), "a***b, ***");
+        assert_eq!(secrets.find("axxb, pin 1234"), [1, 6]);
+        assert!(Secrets::new(&["(".to_owned()]).is_err());
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! A run as its row keeps it: what is asked for by columns, the rest of its record packed.
 
+use crate::hide::{self, OF_TOOLS};
 use crate::redact::Secrets;
 use anyhow::{Context, Result};
 use ar_core::record::{Diagnosis, Exec, Pick, ToolError, VERSION};
@@ -93,7 +94,8 @@ impl Run {
             cache_write_tokens: tokens(|usage| usage.cache_write_tokens),
             cost_micros: usage.as_ref().and_then(|usage| usage.cost_usd).map(micros),
             payload_bytes: None,
-            session: exec.and_then(|exec| exec.session),
+            // An agent said so; what would steer a terminal names no session.
+            session: exec.and_then(|exec| exec.session).filter(|id| !id.chars().any(char::is_control)),
             prompt: None,
             why: None,
             files: None,
@@ -101,9 +103,22 @@ impl Run {
         })
     }
 
+    /// Masks secrets in the columns that hold what somebody else wrote.
+    pub fn hide(&mut self, secrets: &Secrets) {
+        for column in [&mut self.tags, &mut self.why].into_iter().flatten() {
+            hide::json(column, secrets);
+        }
+        for column in [&mut self.session, &mut self.prompt].into_iter().flatten() {
+            *column = secrets.redact(column);
+        }
+    }
+
     /// Packs the record into the row, without secrets: an error may quote the key that was refused.
+    ///
+    /// The columns must be without them already, see [`Run::hide`].
     pub fn pack(&mut self, record: &Record, state_file: &Path, secrets: &Secrets) {
         let mut value = record.as_value();
+        hide::record(&mut value, secrets);
         for (pointer, known) in self.known(state_file) {
             let (parent, name) = pointer.rsplit_once('/').unwrap_or(("", pointer));
             if let Some(Value::Object(parent)) = value.pointer_mut(parent)
@@ -113,9 +128,9 @@ impl Run {
                 parent.shift_remove(name);
             }
         }
-        for section in ["pick", "exec", "diagnosis", "error"] {
+        for section in OF_TOOLS {
             if let Some(section) = value.get_mut(section) {
-                clean(section, secrets);
+                drop_nulls(section);
             }
         }
         self.packed = Some(value.to_string());
@@ -261,29 +276,26 @@ impl Run {
     }
 }
 
-/// Drops what is null, and masks secrets.
-fn clean(value: &mut Value, secrets: &Secrets) {
-    match value {
-        Value::String(text) => *text = secrets.redact(text),
-        Value::Object(fields) => {
-            fields.retain(|_, value| !value.is_null());
-            for value in fields.values_mut() {
-                clean(value, secrets);
-            }
-        }
-        _ => {}
+/// Drops what is null, which means the same as what is absent.
+fn drop_nulls(value: &mut Value) {
+    if let Value::Object(fields) = value {
+        fields.retain(|_, value| !value.is_null());
+        fields.values_mut().for_each(drop_nulls);
     }
 }
 
-/// A count as the database keeps it. What is beyond 2⁶³ is no count.
+/// The highest number that a column takes. More is no count, and sums of such numbers would not fit.
+pub const MOST: i64 = 1_000_000_000_000;
+
+/// A count as the database keeps it.
 fn signed(count: u64) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
+    i64::try_from(count).unwrap_or(MOST).min(MOST)
 }
 
 /// US dollars as whole millionths: sums of them are exact in any order.
 #[allow(clippy::cast_possible_truncation, reason = "the cast of a float to an integer saturates")]
 fn micros(usd: f64) -> i64 {
-    (usd * 1e6).round() as i64
+    ((usd * 1e6).round() as i64).clamp(-MOST, MOST)
 }
 
 #[cfg(test)]
@@ -327,7 +339,7 @@ mod tests {
 
     #[test]
     fn money_is_whole_millionths() {
-        for (usd, whole) in [(0.0, 0), (0.012_345_6, 12_346), (1e300, i64::MAX), (f64::NAN, 0)] {
+        for (usd, whole) in [(0.0, 0), (0.012_345_6, 12_346), (1e300, MOST), (f64::NAN, 0)] {
             assert_eq!(micros(usd), whole, "{usd}");
         }
     }

@@ -14,32 +14,39 @@ use rusqlite::{Connection, OptionalExtension, params};
 use std::path::Path;
 
 /// How much of a run the history keeps.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub enum Keep {
     /// The row, and no more than counters and health need in it.
     Counters,
     /// Who, when, how long, what it cost and how it ended, but nothing that was said.
     Facts,
-    /// So many bytes of prompt and answer, too, without these secrets.
-    All(u64, Secrets),
+    /// So many bytes of prompt and answer, too.
+    All(u64),
 }
 
-/// The row of a record and what was said, as far as either is kept.
-pub fn row(state_file: &Path, record: &Record, code: u8, now: Stamp, keep: &Keep) -> Result<(Run, Content)> {
+/// The row of a record and what was said, as far as either is kept, without secrets.
+pub fn row(
+    state_file: &Path,
+    record: &Record,
+    code: u8,
+    now: Stamp,
+    (keep, secrets): (Keep, &Secrets),
+) -> Result<(Run, Content)> {
     let mut row = Run::of(record, code, now)?;
+    row.hide(secrets);
     let mut content = Content::default();
     match keep {
         Keep::Counters => {}
         Keep::Facts => {
             let mut facts = record.clone();
             facts.forget_texts();
-            row.pack(&facts, state_file, &Secrets::default());
+            row.pack(&facts, state_file, secrets);
         }
-        Keep::All(most, secrets) => {
+        Keep::All(most) => {
             row.pack(record, state_file, secrets);
             if let Some(dir) = record.dir() {
                 payload::mask(&dir, secrets)?;
-                content = Content::read(&dir, *most, secrets)?;
+                content = Content::read(&dir, most, secrets)?;
                 row.prompt = Some(content.words.clone()).filter(|words| !words.is_empty());
                 row.payload_bytes = i64::try_from(payload_bytes(&dir)?).ok();
             }

@@ -4,7 +4,7 @@ use crate::NAME;
 use crate::content::Content;
 use crate::paper::CANNOT;
 use crate::redact::Secrets;
-use crate::row::Run;
+use crate::row::{MOST, Run};
 use crate::select::{Selection, find};
 use anyhow::{Context, Result, bail};
 use ar_core::record::is_id;
@@ -146,7 +146,9 @@ fn parse(line: &[u8], state_file: &Path, secrets: &Secrets) -> Result<(Run, Cont
     if !["done", "failed", "lost"].contains(&run.status.as_str()) {
         bail!("its status is '{}'", run.status);
     }
+    plausible(&run)?;
     run.files = Some("elsewhere".to_owned());
+    run.hide(secrets);
     if let Some(record) = record {
         let record = Record::parse(&record.to_string())?;
         if record.run() != run.id {
@@ -160,6 +162,48 @@ fn parse(line: &[u8], state_file: &Path, secrets: &Secrets) -> Result<(Run, Cont
         answer: secrets.redact(&said.answer),
     });
     Ok((run, content))
+}
+
+/// Refuses what no row of ours has, and what would break tables and sums for all other runs.
+fn plausible(run: &Run) -> Result<()> {
+    for (name, count) in [
+        ("elapsed_ms", run.elapsed_ms),
+        ("input_tokens", run.input_tokens),
+        ("output_tokens", run.output_tokens),
+        ("cache_read_tokens", run.cache_read_tokens),
+        ("cache_write_tokens", run.cache_write_tokens),
+        ("cost_micros", run.cost_micros),
+        ("payload_bytes", run.payload_bytes),
+    ] {
+        match count {
+            Some(count) if count > MOST => bail!("its '{name}' are {count}, and {MOST} is the most"),
+            Some(count) if count < 0 => bail!("its '{name}' are {count}, and 0 is the least"),
+            _ => {}
+        }
+    }
+    for (name, text) in [
+        ("model", &run.model),
+        ("provider", &run.provider),
+        ("account", &run.account),
+        ("host", &run.host),
+        ("verdict", &run.verdict),
+        ("class", &run.class),
+        ("detail", &run.detail),
+        ("session", &run.session),
+        ("prompt", &run.prompt),
+    ] {
+        if text.as_ref().is_some_and(|text| text.chars().any(char::is_control)) {
+            bail!("its '{name}' has control characters");
+        }
+    }
+    let json = |text: &Option<String>| text.as_deref().map(serde_json::from_str::<Value>);
+    if json(&run.tags).is_some_and(|tags| !tags.is_ok_and(|tags| tags.is_object())) {
+        bail!("its 'tags' are no JSON object");
+    }
+    if json(&run.why).is_some_and(|why| !why.is_ok_and(|why| why.is_array())) {
+        bail!("its 'why' is no JSON array");
+    }
+    Ok(())
 }
 
 /// `ar log backup`: a copy of the database as it is at one moment, while others write.

@@ -98,6 +98,108 @@ fn a_broken_configuration_loses_no_run_and_keeps_nothing_that_was_said() {
 }
 
 #[test]
+fn a_pattern_that_is_none_loses_no_run_and_keeps_nothing_that_was_said() {
+    let home = Home::new();
+    home.write(CONFIG, "log_secrets = ['(bad']\n");
+    let past = Past::new(&home, 1).prompt("private");
+    log(&home, &["--cat"])
+        .stdin(past.line())
+        .stdout("ok\n")
+        .stderr(
+            "ar-log: 'log_secrets' in config.toml has the pattern '(bad', which is no regular expression\n\
+             hint: single quotes keep backslashes; 'ar setup check' finds what else is wrong\n",
+        )
+        .check();
+    assert_eq!(home.query("SELECT status, prompt FROM run"), ["done|"]);
+    assert!(!past.dir().exists());
+}
+
+#[test]
+fn patterns_leave_a_record_readable() {
+    let home = Home::new();
+    home.write(CONFIG, "log_secrets = ['20[0-9]{2}', 'exit', '']\n");
+    Past::new(&home, 1).prompt("in 2025").fails("rate_limit").evidence("until 2026").store(&home);
+    let shown = log(&home, &["show", "-1", "--json"]).any_stdout().check().stdout;
+    let shown: serde_json::Value = serde_json::from_slice(&shown).unwrap();
+    assert_eq!(shown["prompt"], "in ***");
+    assert_eq!(shown["record"]["exec"]["end"], "exit");
+    assert_eq!(shown["record"]["exec"]["started"], "2025-11-20T09:01:00.000Z");
+    assert_eq!(shown["record"]["diagnosis"]["evidence"], "until ***");
+}
+
+#[test]
+fn tags_sessions_and_hooks_get_no_secret() {
+    let home = Home::new();
+    let key = "sk-ant-api03-AbCdEfGhIjKlMnOpQrSt";
+    home.command("told", "cat >\"$HOME/part\"; mv \"$HOME/part\" \"$HOME/told\"");
+    home.write(CONFIG, "[hooks]\non_failure = ['told']\n");
+    let past = Past::new(&home, 1).fails("auth_expired").with("/exec/session", key).with(
+        "/exec/error",
+        serde_json::json!({"kind": key, "message": format!("bad {key}"), "status": 401}),
+    );
+    for n in [1, 2] {
+        let line = past.line().replace(&id(1), &id(n));
+        let keep = if n == 1 { "--cat" } else { "--no-log" };
+        log(&home, &[keep, "--tag", &format!("k={key}")])
+            .stdin(line)
+            .status(69)
+            .any_stdout()
+            .any_stderr()
+            .check();
+    }
+    log(&home, &["check", "--secrets"]).stdout("no secret of a known shape is in the database\n").check();
+    assert_eq!(home.query("SELECT tags FROM run LIMIT 1"), ["{\"k\":\"***\"}"]);
+    wait_until("the hook is told", || home.path("told").exists());
+    assert!(!fs::read_to_string(home.path("told")).unwrap().contains(key));
+}
+
+#[test]
+fn an_import_brings_no_secret_and_nothing_that_breaks_what_is_there() {
+    let (here, there) = (past(), Home::new());
+    let exported = String::from_utf8(log(&here, &["export"]).any_stdout().check().stdout).unwrap();
+    let line: serde_json::Value = serde_json::from_str(exported.lines().next().unwrap()).unwrap();
+    let key = "sk-ant-api03-AbCdEfGhIjKlMnOpQrSt";
+    let mut secret = line.clone();
+    secret["row"]["prompt"] = format!("use {key}").into();
+    secret["row"]["tags"] = format!("{{\"k\":\"{key}\"}}").into();
+    log(&there, &["import"]).stdin(format!("{secret}\n")).any_stdout().check();
+    log(&there, &["check", "--secrets"]).stdout("no secret of a known shape is in the database\n").check();
+    for (field, value, problem) in [
+        ("tags", "garbage".into(), "its 'tags' are no JSON object"),
+        ("why", "{}".into(), "its 'why' is no JSON array"),
+        ("provider", "\u{1b}[31mred".into(), "its 'provider' has control characters"),
+        ("verdict", "a\nb".into(), "its 'verdict' has control characters"),
+        (
+            "input_tokens",
+            serde_json::json!(i64::MAX),
+            "its 'input_tokens' are [..], and 1000000000000 is the most",
+        ),
+        ("cost_micros", serde_json::json!(-1), "its 'cost_micros' are -1, and 0 is the least"),
+    ] {
+        let mut line = line.clone();
+        line["row"][field] = value;
+        log(&there, &["import"])
+            .stdin(format!("{line}\n"))
+            .status(2)
+            .stderr(format!(
+                "ar-log: line 1 of standard input is no run of an export: {problem}\n\
+                 hint: the 0 runs before it are imported; importing again adds none of them twice\n"
+            ))
+            .check();
+    }
+}
+
+#[test]
+fn counts_beyond_all_measure_leave_the_sums_readable() {
+    let home = Home::new();
+    for n in 1..=20 {
+        Past::new(&home, n).usage(u64::MAX, 1 << 62, 1e300).store(&home);
+    }
+    log(&home, &["stats", "--cols", "runs"]).stdout("20\n").check();
+    log(&home, &["check"]).stdout("20 runs, nothing is wrong\n").check();
+}
+
+#[test]
 fn the_oldest_runs_are_removed_with_their_files() {
     let home = past();
     log(&home, &["prune", "--older-than", "2025-11-20 09:02", "--dry-run"])

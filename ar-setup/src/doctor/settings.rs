@@ -30,7 +30,7 @@ pub fn findings(config: &Config, models: &[Model]) -> Vec<Finding> {
             format!(
                 "'log_secrets' in config.toml has the pattern '{pattern}', which is no regular expression"
             ),
-            "no run can be stored",
+            "nothing that is said in a run is kept",
             "mend the pattern; single quotes keep backslashes",
         )
     }));
