@@ -1,16 +1,18 @@
 //! Asking a program something small: no terminal, no input, an end after a few seconds, and nothing left running.
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 /// The longest that a probe may take.
 pub const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a probe's end may go unnoticed.
+const PAUSE: Duration = Duration::from_millis(5);
 /// What is read of each stream, in bytes.
 const MOST: u64 = 256 * 1024;
 
@@ -82,18 +84,20 @@ fn own_session(command: &mut Command) {
     }
 }
 
-/// Waits for the child's end. Tells whether it came before the deadline.
+/// Waits for the child's end. Tells whether it came before the deadline. Its status stays where it is, and with it the
+/// number by which what it started is killed.
 fn wait(child: &Child, deadline: Instant) -> io::Result<bool> {
     let pid = Pid::from_raw(i32::try_from(child.id()).unwrap_or(0)).ok_or(io::ErrorKind::NotFound)?;
-    let pidfd = pidfd_open(pid, PidfdFlags::empty())?;
+    let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
     loop {
-        let left = deadline.saturating_duration_since(Instant::now());
-        let left = Timespec::try_from(left).map_err(io::Error::other)?;
-        match poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&left)) {
-            Ok(ready) => return Ok(ready > 0),
-            Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
+        if waitid(WaitId::Pid(pid), look)?.is_some() {
+            return Ok(true);
         }
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Ok(false);
+        }
+        sleep(left.min(PAUSE));
     }
 }
 
