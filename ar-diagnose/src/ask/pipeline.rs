@@ -5,13 +5,14 @@ use crate::cli::Cli;
 use anyhow::{Context, Result, bail};
 use ar_core::Record;
 use ar_core::record::{Diagnosis, ToolError, Verdict};
-use rustix::fs::MemfdFlags;
+use rustix::io::{FdFlags, fcntl_setfd};
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{self, PipeReader, Read, Write};
 use std::os::fd::{AsRawFd, RawFd};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::thread;
 
 /// The limit on the wall time of an answer.
 const TIMEOUT: &str = "60s";
@@ -51,11 +52,7 @@ pub fn run(call: &Call) -> Result<String> {
 
 /// Runs the pipeline once and gives the record at its end.
 fn attempt(call: &Call, exclude: Option<&str>) -> Result<Record> {
-    // The question is a file in memory that the tools inherit: nobody else can open it, and nothing is left of it.
-    let memory =
-        rustix::fs::memfd_create("question", MemfdFlags::empty()).context("cannot keep the question")?;
-    let mut question = File::from(memory);
-    question.write_all(call.question.as_bytes()).context("cannot keep the question")?;
+    let question = spoken(call.question).context("cannot hand the question on")?;
     let mut children = Vec::new();
     let mut input = Stdio::null();
     let mut end = None;
@@ -84,6 +81,16 @@ fn attempt(call: &Call, exclude: Option<&str>) -> Result<Record> {
     }
 }
 
+/// A text as a pipe that the tools inherit: nobody else can open it, and nothing is left of it.
+fn spoken(text: &str) -> io::Result<PipeReader> {
+    let (reader, mut writer) = io::pipe()?;
+    fcntl_setfd(&reader, FdFlags::empty())?;
+    let text = text.to_owned();
+    // Whoever does not read it ends early, and says why.
+    thread::Builder::new().spawn(move || writer.write_all(text.as_bytes()))?;
+    Ok(reader)
+}
+
 /// The tools and their arguments.
 fn stages(call: &Call, exclude: Option<&str>, question: RawFd) -> [(&'static str, Vec<OsString>); 4] {
     let option = |name: &str, value: &Path| {
@@ -97,7 +104,7 @@ fn stages(call: &Call, exclude: Option<&str>, question: RawFd) -> [(&'static str
         vec!["--quiet".into(), "-m".into(), call.model.into(), format!("--timeout={TIMEOUT}").into()];
     pick.extend(exclude.map(|provider| format!("--exclude={provider}").into()));
     let mut exec: Vec<OsString> =
-        vec!["-f".into(), format!("/proc/self/fd/{question}").into(), format!("--timeout={TIMEOUT}").into()];
+        vec!["-f".into(), format!("/dev/fd/{question}").into(), format!("--timeout={TIMEOUT}").into()];
     for args in [&mut pick, &mut exec] {
         args.extend(config.iter().chain(&state).cloned());
     }
