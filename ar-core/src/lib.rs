@@ -11,6 +11,7 @@ pub mod clock;
 pub mod config;
 pub mod exit;
 pub mod paths;
+pub mod pipe;
 pub mod processes;
 pub mod record;
 pub mod signals;

@@ -5,7 +5,7 @@ use crate::cli::Cli;
 use crate::{listing, redact};
 use anyhow::{Context, Result};
 use ar_core::record::{self, Exec};
-use ar_core::{Failure, Record, Stamp, signals};
+use ar_core::{Failure, Record, Stamp, pipe, signals};
 use ar_diagnose::evidence::Evidence;
 use ar_diagnose::explain;
 use ar_diagnose::judge::judge;
@@ -87,17 +87,16 @@ fn diagnose(cli: &Cli, rules: &mut Option<Cow<'static, [Rule]>>, record: &mut Re
 /// A stage whose reader is gone must end, so that the stage before it learns that in turn and ends its child.
 fn wait_for_input() -> Result<bool> {
     let (input, output) = (io::stdin(), io::stdout());
-    let mut ends = [PollFd::new(&input, PollFlags::IN), PollFd::new(&output, PollFlags::empty())];
+    let mut ends = vec![PollFd::new(&input, PollFlags::IN)];
+    ends.extend(pipe::reader(&output));
     loop {
         match rustix::event::poll(&mut ends, None) {
+            Ok(0) | Err(Errno::INTR) => {}
             Ok(_) => break,
-            Err(Errno::INTR) => {}
             Err(error) => return Err(error).context("cannot wait for standard input"),
         }
     }
-    let gone = ends.last().is_some_and(|end| end.revents().intersects(PollFlags::ERR));
-    let ready = ends.first().is_some_and(|end| !end.revents().is_empty());
-    Ok(ready || !gone)
+    Ok(ends.first().is_some_and(|input| !input.revents().is_empty()))
 }
 
 /// Lets the failure ride the pipe in a record of its own.

@@ -5,13 +5,12 @@ use crate::family::{Ended, Family};
 use crate::follow::Following;
 use crate::plan::Limits;
 use crate::signals::{Signals, poll, sleep};
+use ar_core::pipe;
 use ar_core::record::End;
 use rustix::event::{PollFd, PollFlags};
-use rustix::fs::{FileType, fstat};
 use rustix::process::{Signal, getpid, kill_process};
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant, SystemTime};
 
 /// From SIGTERM to SIGKILL.
@@ -63,7 +62,6 @@ pub struct Watch<'a> {
     look_at: Option<Instant>,
     keep_at: Option<Instant>,
     stdout: io::Stdout,
-    has_reader: bool,
 }
 
 impl<'a> Watch<'a> {
@@ -75,11 +73,9 @@ impl<'a> Watch<'a> {
         following: Option<&'a Following>,
         signals: &'a Signals,
     ) -> Self {
-        let stdout = io::stdout();
         Self {
             wall_at: limits.timeout.and_then(|limit| family.since().checked_add(limit)),
             idle_at: limits.idle_timeout.and_then(|limit| family.since().checked_add(limit)),
-            has_reader: is_pipe(stdout.as_fd()),
             look_at: limits.max_output.map(|_| Instant::now() + LOOK),
             keep_at: family.since().checked_add(UNKEPT),
             sizes: (0, 0),
@@ -88,7 +84,7 @@ impl<'a> Watch<'a> {
             streams,
             following,
             signals,
-            stdout,
+            stdout: io::stdout(),
         }
     }
 
@@ -193,10 +189,7 @@ impl<'a> Watch<'a> {
             input(Event::Stop, self.signals.stopping()),
         ];
         events.extend(self.following.map(|following| input(Event::Exceeded, following.exceeded())));
-        if self.has_reader {
-            // Asked for nothing, a pipe still reports that its reader is gone.
-            events.push((Event::NoReader, PollFd::new(&self.stdout, PollFlags::empty())));
-        }
+        events.extend(pipe::reader(&self.stdout).map(|reader| (Event::NoReader, reader)));
         events
     }
 
@@ -233,9 +226,4 @@ pub fn end_leftover(mut family: Family, linger: Duration, signals: &Signals) -> 
 /// How long ago a file was last written to; None where its clock is ahead of ours.
 fn quiet_for(file: &File) -> Option<Duration> {
     SystemTime::now().duration_since(file.metadata().ok()?.modified().ok()?).ok()
-}
-
-fn is_pipe(fd: BorrowedFd) -> bool {
-    fstat(fd)
-        .is_ok_and(|stat| matches!(FileType::from_raw_mode(stat.st_mode), FileType::Fifo | FileType::Socket))
 }

@@ -8,8 +8,8 @@ use crate::row::Run;
 use crate::select::{Selection, find};
 use anyhow::{Context, Result};
 use ar_core::state::State;
-use ar_core::{Stamp, paths};
-use rustix::event::{PollFd, PollFlags, Timespec};
+use ar_core::{Stamp, paths, pipe};
+use rustix::event::{Timespec, poll};
 use std::collections::HashMap;
 use std::io::{self, Write, stdout};
 use std::path::Path;
@@ -47,9 +47,8 @@ pub fn follow(state_file: &Path, mut selection: Selection, paper: &Paper) -> Res
 /// Whether nobody reads what we print any more: 'follow | head -1' ends with head, not with the run after it.
 fn reader_is_gone() -> bool {
     let out = stdout();
-    let mut poll = [PollFd::new(&out, PollFlags::empty())];
-    let now = Timespec::default();
-    rustix::event::poll(&mut poll, Some(&now)).is_ok() && poll[0].revents().contains(PollFlags::ERR)
+    let is_gone = |reader| poll(&mut [reader], Some(&Timespec::default())).is_ok_and(|told| told > 0);
+    pipe::reader(&out).is_some_and(is_gone)
 }
 
 /// What was printed of whom.

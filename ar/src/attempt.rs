@@ -6,7 +6,7 @@ use crate::dispatch::tool;
 use crate::signals::Signals;
 use crate::wait::Deadline;
 use anyhow::{Context, Result, bail};
-use ar_core::{Failure, Record, exit, processes};
+use ar_core::{Failure, Record, exit, pipe, processes};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, kill_process};
 use std::ffi::OsString;
@@ -107,11 +107,9 @@ impl Attempt {
             bail!("the attempt is over");
         };
         loop {
-            let mut fds = [
-                PollFd::new(from.get_ref(), PollFlags::IN),
-                PollFd::new(&*signals, PollFlags::IN),
-                PollFd::new(to_log, PollFlags::empty()),
-            ];
+            let mut fds =
+                vec![PollFd::new(from.get_ref(), PollFlags::IN), PollFd::new(&*signals, PollFlags::IN)];
+            fds.extend(pipe::reader(to_log));
             match poll(
                 &mut fds,
                 left.map(Timespec::try_from).transpose().context("cannot wait for so long")?.as_ref(),
@@ -128,7 +126,8 @@ impl Attempt {
                 }
                 polled => polled.context("cannot wait for the run")?,
             };
-            let [diagnosed, signalled, logless] = fds.map(|fd| !fd.revents().is_empty());
+            let came = |at: usize| fds.get(at).is_some_and(|fd| !fd.revents().is_empty());
+            let [diagnosed, signalled, logless] = [0, 1, 2].map(came);
             if signalled {
                 signals.acknowledge()?;
                 if let Some(signal) = signals.arrived() {
