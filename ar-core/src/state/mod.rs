@@ -46,7 +46,8 @@ impl State {
     /// A file that is no database, one of another program, one with a newer schema and one on a network file system are
     /// refused and left as they are. Before an older one is migrated, it is copied beside itself.
     pub fn open(path: &Path) -> anyhow::Result<Self> {
-        create_file(path)?;
+        create_file(path)
+            .map_err(|error| if read_only::is_why(&error) { unwritable(&error) } else { error })?;
         place::refuse_network(path)?;
         let db = connect(path).map_err(|error| explain(path, error))?;
         Ok(Self { db, path: path.to_owned(), has_waited: false })
@@ -84,6 +85,17 @@ impl State {
         let done = work(&transaction).map_err(|error| explain(&path, error))?;
         transaction.commit().map_err(explained)?;
         Ok(done)
+    }
+
+    /// Writes a private copy of the database, as it is at one moment, while others use it.
+    pub fn copy_to(&self, to: &Path) -> anyhow::Result<()> {
+        schema::vacuum_into(&self.db, to)
+    }
+
+    /// Moves the write-ahead log into the database and empties it, unless somebody is in the way: what was removed is in it
+    /// no more, and on a full disk there is room again.
+    pub fn empty_log(&mut self) -> anyhow::Result<()> {
+        Ok(empty_the_log(&mut self.db)?)
     }
 
     /// Closes the database, and empties its write-ahead log where that has grown and nobody is in the way.
@@ -139,8 +151,9 @@ fn connect(path: &Path) -> anyhow::Result<Connection> {
             empty_the_log(&mut db)?;
         }
     }
-    // In WAL mode this loses nothing to a killed process; only power loss may undo the last transactions.
-    db.execute_batch("PRAGMA synchronous = NORMAL")?;
+    // In WAL mode the first loses nothing to a killed process; only power loss may undo the last transactions. The second
+    // overwrites what is deleted, which would stay readable in the file.
+    db.execute_batch("PRAGMA synchronous = NORMAL; PRAGMA secure_delete = ON")?;
     Ok(db)
 }
 
@@ -180,6 +193,25 @@ fn wait_a_little(tries: i32) -> bool {
     true
 }
 
+/// The way out where the database's file cannot be written.
+const HOW_TO_WRITE: &str =
+    "check the permissions of the file and of its directory, or name another with --state";
+
+const FULL: &str = "the disk is full";
+
+/// Whether an error is that of a full disk, worded already or not.
+pub fn is_full(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| match cause.downcast_ref::<rusqlite::Error>() {
+        Some(cause) => cause.sqlite_error_code() == Some(ErrorCode::DiskFull),
+        None => cause.downcast_ref::<Failure>().is_some_and(|failure| failure.message.ends_with(FULL)),
+    })
+}
+
+/// Adds the way out to an error of [`create_file`].
+fn unwritable(error: &anyhow::Error) -> anyhow::Error {
+    Failure::trouble(format!("{error:#}")).hint(HOW_TO_WRITE).into()
+}
+
 /// Words an error of SQLite for people, with the way out. Other errors stay as they are.
 pub fn explain(path: &Path, error: anyhow::Error) -> anyhow::Error {
     let Some(cause) = error.chain().find_map(|cause| cause.downcast_ref::<rusqlite::Error>()) else {
@@ -192,11 +224,8 @@ pub fn explain(path: &Path, error: anyhow::Error) -> anyhow::Error {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
             ("another process has kept it locked for 30 seconds", "fuser(1) tells which process has it open")
         }
-        Some(ErrorCode::DiskFull) => ("the disk is full", "free some space; nothing was changed"),
-        Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen) => (
-            "it cannot be written",
-            "check the permissions of the file and of its directory, or name another with --state",
-        ),
+        Some(ErrorCode::DiskFull) => (FULL, "free some space; nothing was changed"),
+        Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen) => ("it cannot be written", HOW_TO_WRITE),
         _ => return error.context(format!("cannot use the state database '{}'", path.display())),
     };
     Failure::trouble(format!("cannot use the state database '{}': {what}", path.display())).hint(hint).into()

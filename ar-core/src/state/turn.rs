@@ -9,7 +9,7 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::mpsc::channel;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long a turn is waited for. One who holds it for longer is stopped, or works on something big.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -23,6 +23,19 @@ pub(super) struct Turn {
 }
 
 impl Turn {
+    /// Waits for the turn to do what nobody else must do at the same time. None where it does not come.
+    pub fn wait(database: &Path, patience: Duration) -> Option<Self> {
+        let lock = database.parent().and_then(|dir| File::open(dir).ok())?;
+        let start = Instant::now();
+        while flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
+            if start.elapsed() >= patience {
+                return None;
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        Some(Self { has_waited: true, _lock: Some(lock) })
+    }
+
     /// Waits for the turn to write to a database.
     pub fn take(database: &Path) -> Self {
         let Some(lock) = database.parent().and_then(|dir| File::open(dir).ok()) else {
@@ -64,6 +77,8 @@ mod tests {
         let second = second.join().unwrap();
         assert!(is_taken(dir.path()));
         assert!(Turn::take(&database).has_waited);
+        assert!(Turn::wait(&database, Duration::from_millis(20)).is_none());
         drop(second);
+        assert!(Turn::wait(&database, Duration::ZERO).is_some());
     }
 }
