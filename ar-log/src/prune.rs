@@ -4,8 +4,8 @@ use crate::content::payload_bytes;
 use crate::select::find;
 use anyhow::{Context, Result};
 use ar_core::config::Config;
-use ar_core::state::State;
-use ar_core::{Stamp, paths};
+use ar_core::state::{State, is_full};
+use ar_core::{Failure, Stamp, paths};
 use rusqlite::Connection;
 use std::fs;
 use std::io::{ErrorKind, Write, stdout};
@@ -41,7 +41,8 @@ pub fn a_little(state: &mut State, state_file: &Path, run: &str, config: &Config
         return Ok(());
     }
     let doomed = doomed(state.db(), limits, A_LITTLE)?;
-    remove(state, state_file, &doomed)
+    remove_files(state_file, &doomed)?;
+    remove_rows(state, &doomed)
 }
 
 /// `ar log prune`.
@@ -53,7 +54,7 @@ pub fn prune(state_file: &Path, limits: Limits, dry_run: bool) -> Result<()> {
         bytes += payload_bytes(&paths::run_dir(state_file, run))?;
     }
     if !dry_run {
-        remove(&mut state, state_file, &doomed)?;
+        remove_by_hand(&mut state, state_file, &doomed)?;
     }
     let word = if dry_run { "would remove" } else { "removed" };
     writeln!(stdout().lock(), "{word} {} runs with {bytes} bytes of files", doomed.len())?;
@@ -67,12 +68,12 @@ pub fn rm(state_file: &Path, runs: &[String]) -> Result<()> {
     for which in runs {
         let run = find(&state, which)?;
         if run.status == "picked" {
-            let failure = ar_core::Failure::trouble(format!("run '{}' is not over", run.id));
+            let failure = Failure::trouble(format!("run '{}' is not over", run.id));
             return Err(failure.hint("a run that died is marked as lost by the next call").into());
         }
         doomed.push(run.id);
     }
-    remove(&mut state, state_file, &doomed)?;
+    remove_by_hand(&mut state, state_file, &doomed)?;
     state.close()
 }
 
@@ -107,26 +108,46 @@ fn doomed(db: &Connection, limits: Limits, most: u64) -> Result<Vec<String>> {
     Ok(doomed)
 }
 
-/// Removes the files first: who is killed in between leaves a row without files, which the next one removes, and not
-/// files that nobody knows of.
-fn remove(state: &mut State, state_file: &Path, runs: &[String]) -> Result<()> {
-    for batch in runs.chunks(usize::try_from(BATCH)?) {
-        for run in batch {
-            let dir = paths::run_dir(state_file, run);
-            match fs::remove_dir_all(&dir) {
-                Err(error) if error.kind() != ErrorKind::NotFound => {
-                    return Err(error).with_context(|| format!("cannot remove '{}'", dir.display()));
-                }
-                _ => {}
-            }
+/// Removes runs at somebody's wish. On a full disk, which may be why, the files make room for the write-ahead log to be
+/// emptied, and that makes room for the rows. In the end it holds nothing of what was removed.
+fn remove_by_hand(state: &mut State, state_file: &Path, runs: &[String]) -> Result<()> {
+    let half_done = |error: anyhow::Error| {
+        if !is_full(&error) {
+            return error;
         }
-        state.write(|db| {
-            for run in batch {
-                db.execute("DELETE FROM content WHERE run = $1", [run])?;
-                db.execute("DELETE FROM run WHERE id = $1", [run])?;
+        let failure = Failure::trouble("the disk is full: files are removed, and not all rows of their runs");
+        failure.hint("free some space and say it again").into()
+    };
+    for batch in runs.chunks(usize::try_from(BATCH)?) {
+        remove_files(state_file, batch)?;
+        state.empty_log().and_then(|()| remove_rows(state, batch)).map_err(half_done)?;
+    }
+    state.empty_log().map_err(half_done)
+}
+
+/// The files go first: who is killed in between leaves rows without files, which the next one removes, and not files that
+/// nobody knows of.
+fn remove_files(state_file: &Path, runs: &[String]) -> Result<()> {
+    for run in runs {
+        let dir = paths::run_dir(state_file, run);
+        match fs::remove_dir_all(&dir) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                return Err(error).with_context(|| format!("cannot remove '{}'", dir.display()));
             }
-            Ok(())
-        })?;
+            _ => {}
+        }
     }
     Ok(())
+}
+
+/// Whoever removes a run wants it gone: what it said is overwritten, in the search index too.
+fn remove_rows(state: &mut State, runs: &[String]) -> Result<()> {
+    state.write(|db| {
+        db.execute("INSERT INTO content_words (content_words, rank) VALUES ('secure-delete', 1)", [])?;
+        for run in runs {
+            db.execute("DELETE FROM content WHERE run = $1", [run])?;
+            db.execute("DELETE FROM run WHERE id = $1", [run])?;
+        }
+        Ok(())
+    })
 }

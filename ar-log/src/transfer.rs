@@ -10,12 +10,12 @@ use anyhow::{Context, Result, bail};
 use ar_core::record::is_id;
 use ar_core::state::State;
 use ar_core::{Failure, Record, exit};
-use rusqlite::Connection;
+use rusqlite::{Connection, ErrorCode};
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io::{BufRead, Write, stdin, stdout};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -209,22 +209,25 @@ fn plausible(run: &Run) -> Result<()> {
 /// `ar log backup`: a copy of the database as it is at one moment, while others write.
 pub fn backup(state_file: &Path, to: &Path) -> Result<()> {
     let state = State::open_to_read(state_file)?;
-    // SQLite writes into an empty file, and this one nobody else can read.
-    OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(to)
-        .with_context(|| format!("cannot create '{}'", to.display()))?;
-    let path = std::path::absolute(to)?;
-    let name = path.to_str().with_context(|| format!("'{}' is not UTF-8", to.display()))?;
-    let copied = state
-        .db()
-        .execute("VACUUM INTO $1", [name])
-        .with_context(|| format!("cannot write '{}'", to.display()));
-    if copied.is_err() {
-        // Half a backup helps nobody; the error is told either way.
-        let _ = fs::remove_file(to);
+    let cannot = || format!("cannot create '{}'", to.display());
+    if to.symlink_metadata().is_ok() {
+        return Err(std::io::Error::from(Errno::EXIST)).with_context(cannot);
     }
-    copied.map(|_| ())
+    // Beside and renamed, so that nobody takes half a backup for one.
+    let to = std::path::absolute(to)?;
+    let mut beside = to.clone().into_os_string();
+    beside.push(format!(".{}", std::process::id()));
+    state.copy_to(Path::new(&beside)).map_err(|error| no_room(&to, error))?;
+    fs::rename(&beside, &to).with_context(cannot)
+}
+
+/// It is not the state database whose disk is full, or cannot be written, when a copy of it is made.
+fn no_room(to: &Path, error: anyhow::Error) -> anyhow::Error {
+    let code = error.chain().find_map(|cause| cause.downcast_ref::<rusqlite::Error>()?.sqlite_error_code());
+    let cause = match code {
+        Some(ErrorCode::DiskFull) => "the disk is full",
+        Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen) => "its disk cannot be written",
+        _ => return error,
+    };
+    Failure::trouble(format!("cannot write '{}': {cause}", to.display())).into()
 }

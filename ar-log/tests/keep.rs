@@ -222,6 +222,30 @@ fn the_oldest_runs_are_removed_with_their_files() {
 }
 
 #[test]
+fn nothing_is_left_of_what_was_removed() {
+    let home = Home::new();
+    for n in 1..=9 {
+        let word = if n % 2 == 0 { "unspeakable" } else { "common" };
+        Past::new(&home, n)
+            .prompt(&format!("{word}{n} words"))
+            .answer(&format!("{word}{n} answer"))
+            .store(&home);
+    }
+    for n in [2, 4, 6, 8] {
+        log(&home, &["rm", &id(n)]).check();
+    }
+    for entry in fs::read_dir(home.state().parent().unwrap()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_file() {
+            let bytes = fs::read(&path).unwrap();
+            assert!(!bytes.windows(9).any(|word| word == b"speakable"), "in '{}'", path.display());
+        }
+    }
+    log(&home, &["search", "common*", "--cols", "run"]).any_stdout().check();
+    log(&home, &["check"]).stdout("5 runs, nothing is wrong\n").check();
+}
+
+#[test]
 fn retention_keeps_pace_with_storing() {
     let home = Home::new();
     home.write(CONFIG, "log_keep_days = 30\nlog_keep_runs = 4\n");

@@ -56,6 +56,7 @@ fn assert_read(home: &Home, case: &str) {
         (&["stats", "--cols", "runs"], "1\n".to_owned()),
         (&["usage", "--cols", "runs"], "1\n".to_owned()),
         (&["search", "sky", "--cols", "run"], format!("{}\n", id(1))),
+        (&["check"], "1 runs, nothing is wrong\n".to_owned()),
     ] {
         let output = log(home, args);
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -80,11 +81,13 @@ fn a_state_that_cannot_be_written_is_read_and_not_changed() {
         assert_read(&home, &format!("with its log, {dir:o} {file:o}"));
     }
     permit(&home, 0o500, 0o400);
+    let wrong = log(&home, &["check", "--repair"]);
     let output = log(&home, &["rm", "-1"]);
-    assert_eq!(output.status.code(), Some(2));
+    assert_eq!((output.status.code(), &wrong.stderr), (Some(2), &output.stderr));
     let state = home.state();
     let said = format!(
-        "ar-log: cannot open the state database '{}': Permission denied (os error 13)\n",
+        "ar-log: cannot open the state database '{}': Permission denied (os error 13)\n\
+         hint: check the permissions of the file and of its directory, or name another with --state\n",
         state.display()
     );
     assert_eq!(String::from_utf8(output.stderr).unwrap(), said);

@@ -146,3 +146,27 @@ fn a_full_disk_is_reported_and_the_database_stays_whole() {
     assert_eq!(String::from_utf8_lossy(&output.stdout), "ok\n125\nok\n", "{said}");
     assert!(said.lines().count() <= 2 && !said.contains("panicked"), "{said}");
 }
+
+#[test]
+fn a_full_disk_is_given_room_by_removing_runs() {
+    let home = home();
+    home.command("long", "head -c 8000 /dev/zero | tr '\\0' x");
+    home.pool("long", &["long"]);
+    let script = "mount -o remount,size=1m none \"$disk\" || exit 98\n\
+                  for i in 1 2 3 4 5 6 7 8 9 10; do ar run -m long hi >/dev/null || exit 1; done\n\
+                  head -c 2000000 /dev/zero >\"$disk/ballast\" 2>/dev/null\n\
+                  ar log backup \"$disk/copy.db\"; echo $?\n\
+                  ar log prune --keep 1; echo $?\n\
+                  ar log --cols code; ls \"$disk/runs\" | wc -l; ls \"$disk\" | tr '\\n' ' '\n";
+    let Some(output) = on_a_disk_of_its_own(&home, script) else { return };
+    let said = String::from_utf8_lossy(&output.stderr);
+    let printed = String::from_utf8_lossy(&output.stdout);
+    let bytes = printed.split(' ').nth(4).unwrap_or_default();
+    let expected = format!(
+        "2\nremoved 9 runs with {bytes} bytes of files\n0\n0\n1\nballast runs state.db state.db-shm state.db-wal "
+    );
+    assert_eq!(printed, expected, "{said}");
+    let cannot = "ar-log: cannot write '";
+    assert!(said.starts_with(cannot) && said.ends_with("/copy.db': the disk is full\n"), "{said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
+}
