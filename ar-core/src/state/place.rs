@@ -18,14 +18,22 @@ pub fn network(path: &Path) -> std::io::Result<Option<&'static str>> {
     Ok(i64::try_from(place.f_type).ok().and_then(|kind| network_name(kind & 0xffff_ffff)))
 }
 
+/// The network file system on which a file or directory lies, None for one of this machine.
+#[cfg(target_os = "macos")]
+pub fn network(path: &Path) -> std::io::Result<Option<&'static str>> {
+    let name = rustix::fs::statfs(path)?.f_fstypename.map(i8::cast_unsigned);
+    let is_name =
+        |known: &&str| name.strip_prefix(known.as_bytes()).is_some_and(|rest| rest.first() == Some(&0));
+    Ok(["afpfs", "nfs", "smbfs", "webdav"].into_iter().find(is_name))
+}
+
 /// Elsewhere file systems are not told apart.
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(any(target_os = "linux", target_os = "macos")))]
 pub fn network(_: &Path) -> std::io::Result<Option<&'static str>> {
     Ok(None)
 }
 
 /// Refuses a database on a network file system.
-#[cfg(target_os = "linux")]
 pub(super) fn refuse_network(path: &Path) -> anyhow::Result<()> {
     let Some(name) =
         network(path).with_context(|| format!("cannot tell on which file system '{}' is", path.display()))?
@@ -45,13 +53,8 @@ pub(super) fn refuse_network(path: &Path) -> anyhow::Result<()> {
     Err(Failure::trouble(message).hint(hint).into())
 }
 
-/// Elsewhere file systems are not told apart.
-#[cfg(not(target_os = "linux"))]
-pub(super) fn refuse_network(_: &Path) -> anyhow::Result<()> {
-    Ok(())
-}
-
-/// The network file system with this number in statfs(2). 9p is none: containers and virtual machines have their disks by it.
+/// The network file system with this number in statfs(2) of Linux. 9p is none: containers and virtual machines have their disks by it.
+#[cfg(target_os = "linux")]
 fn network_name(kind: i64) -> Option<&'static str> {
     Some(match kind {
         0x6969 => "nfs",
@@ -69,7 +72,7 @@ fn network_name(kind: i64) -> Option<&'static str> {
     })
 }
 
-#[cfg(test)]
+#[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;
 
