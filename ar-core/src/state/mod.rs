@@ -152,8 +152,11 @@ fn connect(path: &Path) -> anyhow::Result<Connection> {
         }
     }
     // In WAL mode the first loses nothing to a killed process; only power loss may undo the last transactions. The second
-    // overwrites what is deleted, which would stay readable in the file.
-    db.execute_batch("PRAGMA synchronous = NORMAL; PRAGMA secure_delete = ON")?;
+    // overwrites what is deleted, which would stay readable in the file. The third is for macOS, where fsync(2) leaves
+    // data in the disk's own cache, in any order; it is ignored elsewhere.
+    db.execute_batch(
+        "PRAGMA synchronous = NORMAL; PRAGMA secure_delete = ON; PRAGMA checkpoint_fullfsync = ON",
+    )?;
     Ok(db)
 }
 
