@@ -24,6 +24,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
+/// The last signal but those for real time, on Linux as on macOS.
+const LAST_SIGNAL: i32 = 31;
+
 /// The files that the child writes to.
 #[derive(Debug)]
 pub struct Streams {
@@ -118,7 +121,7 @@ fn prepare(command: &mut Command, plan: &Plan) {
     // SAFETY: between fork and exec the closure makes plain system calls, allocates nothing and takes no lock.
     unsafe {
         command.pre_exec(move || {
-            for signal in 1..=libc::SIGSYS {
+            for signal in 1..=LAST_SIGNAL {
                 // SIGKILL and SIGSTOP refuse, and stay at their defaults by that.
                 libc::signal(signal, libc::SIG_DFL);
             }
