@@ -42,20 +42,37 @@ fn parents() -> io::Result<Vec<(Pid, Pid)>> {
     Ok(pids.into_iter().filter_map(|pid| Some((Pid::from_raw(pid)?, parent(pid)?))).collect())
 }
 
-#[allow(unsafe_code, reason = "libproc has no safe form")]
 fn parent(pid: i32) -> Option<Pid> {
+    Pid::from_raw(i32::try_from(entry(pid)?.pbi_ppid).ok()?)
+}
+
+/// The one namespace that there is.
+#[allow(clippy::unnecessary_wraps, reason = "the same signature as on Linux")]
+pub(super) fn namespace() -> Option<String> {
+    Some("macos".to_owned())
+}
+
+/// When a process began. None for one that is gone or waits to be reaped, and for another user's.
+pub(super) fn start(pid: u32) -> Option<String> {
+    let entry = entry(i32::try_from(pid).ok()?)?;
+    Some(format!("{}.{:06}", entry.pbi_start_tvsec, entry.pbi_start_tvusec))
+}
+
+/// What the table of processes says of one that lives.
+#[allow(unsafe_code, reason = "libproc has no safe form")]
+fn entry(pid: i32) -> Option<libc::proc_bsdinfo> {
     let size = i32::try_from(size_of::<libc::proc_bsdinfo>()).ok()?;
     // SAFETY: the struct is plain numbers, for which zeros are valid, and the call writes at most `size` bytes to it.
     let (filled, entry) = unsafe {
         let mut entry: libc::proc_bsdinfo = zeroed();
         (libc::proc_pidinfo(pid, libc::PROC_PIDTBSDINFO, 0, (&raw mut entry).cast(), size), entry)
     };
-    let is_alive = filled == size && entry.pbi_status != libc::SZOMB;
-    Pid::from_raw(i32::try_from(entry.pbi_ppid).ok()?).filter(|_| is_alive)
+    (filled == size && entry.pbi_status != libc::SZOMB).then_some(entry)
 }
 
 /// Arguments and environment of a process, parted by NUL; empty where it is not ours. An argument that looks like the
-/// mark would be taken for it, which nobody passes by accident.
+/// mark would be taken for it, which nobody passes by accident. Of the system's own programs, such as `/bin/sh`, only the
+/// arguments are told: those are found by their parents alone.
 #[allow(unsafe_code, reason = "sysctl(3) has no safe form")]
 fn environment(pid: Pid) -> Vec<u8> {
     let mut name = [libc::CTL_KERN, libc::KERN_PROCARGS2, pid.as_raw_nonzero().get()];

@@ -1,6 +1,7 @@
 //! Marks by which other processes can tell whether a process still lives.
 
-use std::fs;
+#[cfg(target_os = "macos")]
+use super::macos::{namespace, start};
 
 /// A text that tells a process from all others, those included that get its number later: its namespace, its number and its
 /// start. None where the system does not tell, or the process is gone.
@@ -19,14 +20,16 @@ pub fn is_gone(mark: &str) -> bool {
 }
 
 /// The namespace in which our process numbers count, such as `pid:[4026531836]`.
+#[cfg(not(target_os = "macos"))]
 fn namespace() -> Option<String> {
-    fs::read_link("/proc/self/ns/pid").ok()?.into_os_string().into_string().ok()
+    std::fs::read_link("/proc/self/ns/pid").ok()?.into_os_string().into_string().ok()
 }
 
 /// When a process began, in ticks since the machine did: field 22 of `proc_pid_stat(5)`. None for one that is gone or waits
 /// to be reaped.
+#[cfg(not(target_os = "macos"))]
 fn start(pid: u32) -> Option<String> {
-    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
+    let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
     // The second field is the command's name in parentheses, which may hold any byte.
     let after = stat.iter().rposition(|byte| *byte == b')')?;
     let mut fields = str::from_utf8(stat.get(after + 1..)?).ok()?.split_ascii_whitespace();
