@@ -11,6 +11,10 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
+/// Whether orphans of the run become our children, so that the system tells of their ends.
+const ADOPTS: bool = cfg!(target_os = "linux");
+/// How long the end of an orphan may go unnoticed where it is not ours.
+const UNNOTICED: Duration = Duration::from_millis(100);
 /// How long what was killed may take to die, before it is left to the system.
 const LAST: Duration = Duration::from_secs(2);
 /// The pause between two looks for what was forked meanwhile, while all is being killed.
@@ -79,7 +83,7 @@ impl Family {
         self.ended
     }
 
-    /// Whether nothing of the family is left. Where orphans do not come to us, this is a guess.
+    /// Whether nothing of the family is left.
     pub fn is_gone(&self) -> bool {
         self.alone
     }
@@ -130,9 +134,9 @@ impl Family {
                 self.ended = Some(ended);
             }
         }
-        if self.root.is_none() && self.ended.is_some() {
-            // The system counts strangers, too.
-            self.alone = processes::count(&self.run, None)? == 0;
+        if self.ended.is_some() && (self.root.is_none() || !ADOPTS) {
+            // The system counts strangers, too, or no orphans.
+            self.alone = processes::count(&self.run, self.below())? == 0;
         }
         Ok(())
     }
@@ -176,7 +180,7 @@ impl Family {
         // One that is stopped would not take notice before the grace is over.
         self.signal(Signal::CONT);
         while !self.is_over() && asked.elapsed() < grace {
-            sleep(&[signals.child(), signals.ending()], Some(grace.saturating_sub(asked.elapsed())))?;
+            sleep(&[signals.child(), signals.ending()], Some(pause(grace.saturating_sub(asked.elapsed()))))?;
             if signals.take_ending() && asked.elapsed() >= SECOND_SIGNAL {
                 break;
             }
@@ -213,6 +217,11 @@ impl Drop for Family {
             keeper.dismiss();
         }
     }
+}
+
+/// How long to sleep for the end of the family, of which the system may not tell, when so much time is `left`.
+pub fn pause(left: Duration) -> Duration {
+    if ADOPTS { left } else { left.min(UNNOTICED) }
 }
 
 fn duration(time: libc::timeval) -> Duration {

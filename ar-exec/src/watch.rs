@@ -1,7 +1,7 @@
 //! Waits for the child: its end, its limits, and whoever wants the run ended.
 
 use crate::child::Streams;
-use crate::family::{Ended, Family};
+use crate::family::{Ended, Family, pause};
 use crate::follow::Following;
 use crate::plan::Limits;
 use crate::signals::{Signals, poll, sleep};
@@ -120,7 +120,7 @@ impl<'a> Watch<'a> {
     fn leftover(&mut self) -> anyhow::Result<u64> {
         let since = Instant::now();
         while !self.family.is_gone() && since.elapsed() < SETTLE {
-            sleep(&[self.signals.child()], Some(SETTLE.saturating_sub(since.elapsed())))?;
+            sleep(&[self.signals.child()], Some(pause(SETTLE.saturating_sub(since.elapsed()))))?;
             self.family.reap(self.signals)?;
         }
         self.family.count()
@@ -217,7 +217,8 @@ pub fn end_leftover(mut family: Family, linger: Duration, signals: &Signals) -> 
     }
     let since = Instant::now();
     while !family.is_gone() && since.elapsed() < linger && !signals.was_told_to_end() {
-        sleep(&[signals.child(), signals.ending()], Some(linger.saturating_sub(since.elapsed())))?;
+        let left = linger.saturating_sub(since.elapsed());
+        sleep(&[signals.child(), signals.ending()], Some(pause(left)))?;
         family.reap(signals)?;
     }
     if family.is_gone() { Ok(()) } else { family.end(LEFTOVER_GRACE, signals) }
