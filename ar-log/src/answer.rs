@@ -4,8 +4,7 @@ use crate::payload;
 use anyhow::{Context, Result};
 use ar_core::record::{Diagnosis, End, Exec};
 use ar_core::{Failure, Record, exit, paths};
-use std::fs;
-use std::io::{self, ErrorKind, Read, Write, stderr, stdout};
+use std::io::{self, Read, Write, stderr, stdout};
 use std::path::{Path, PathBuf};
 
 /// How much of a failed run's output is shown where its standard error is empty.
@@ -126,12 +125,7 @@ fn is_start_of_character(bytes: &[u8]) -> bool {
 /// Removes a run's directory: the one beside the state database, never one that only the record names.
 pub fn forget(state_file: &Path, record: &Record) -> Result<()> {
     let dir = paths::run_dir(state_file, record.run());
-    match fs::remove_dir_all(&dir) {
-        Err(error) if error.kind() != ErrorKind::NotFound => {
-            return Err(error).with_context(|| format!("cannot remove '{}'", dir.display()));
-        }
-        _ => {}
-    }
+    payload::remove_dir(&dir)?;
     // What is gone now, by whatever path the record knew it, is forgotten; what is still there is not ours to remove.
     match record.dir() {
         Some(other) if other != dir && other.exists() => {

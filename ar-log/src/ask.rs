@@ -54,7 +54,10 @@ pub fn ask(verb: &Verb, state: &Path) -> Result<ExitCode> {
         Verb::Check { secrets: true, config, .. } => {
             return check::secrets(state, &secrets(config.as_deref())?).map(yes_or_no);
         }
-        Verb::Check { repair, .. } => return check::check(state, *repair, Stamp::now()?).map(yes_or_no),
+        Verb::Check { repair, config, .. } => {
+            let secrets = repair.then(|| secrets(config.as_deref())).transpose()?;
+            return check::check(state, secrets.as_ref(), Stamp::now()?).map(yes_or_no);
+        }
         Verb::Hook { name, command } => hook::keep(name, command, state, Stamp::now()?),
     }
     .map(|()| ExitCode::SUCCESS)

@@ -39,9 +39,10 @@ impl Findings {
     }
 }
 
-/// `ar log check`. True where nothing is wrong, or nothing is any more.
-pub fn check(state_file: &Path, repair: bool, now: Stamp) -> Result<bool> {
-    let mut state = if repair { State::open(state_file)? } else { State::open_to_read(state_file)? };
+/// `ar log check`; with secrets to keep out of what is found, `--repair`. True where nothing is wrong, or nothing is any more.
+pub fn check(state_file: &Path, repair: Option<&Secrets>, now: Stamp) -> Result<bool> {
+    let mut state =
+        if repair.is_some() { State::open(state_file)? } else { State::open_to_read(state_file)? };
     let mut findings = Findings { wrong: 0, repaired: 0 };
     if !is_whole(state.db(), &mut findings)? {
         let failure =
@@ -55,8 +56,8 @@ pub fn check(state_file: &Path, repair: bool, now: Stamp) -> Result<bool> {
         sums(state.db(), false, &mut findings)?;
     } else {
         state.write(|db| {
-            index(db, repair, &mut findings)?;
-            sums(db, repair, &mut findings)
+            index(db, repair.is_some(), &mut findings)?;
+            sums(db, repair.is_some(), &mut findings)
         })?;
     }
     missing(state.db(), state_file, &mut findings)?;
@@ -161,7 +162,7 @@ fn missing(db: &Connection, state_file: &Path, findings: &mut Findings) -> Resul
 fn orphans(
     state: &mut State,
     state_file: &Path,
-    repair: bool,
+    repair: Option<&Secrets>,
     now: Stamp,
     findings: &mut Findings,
 ) -> Result<()> {
@@ -169,11 +170,11 @@ fn orphans(
         let Some(id) = dir.file_name().and_then(|name| name.to_str()).map(str::to_owned) else { continue };
         let mode = fs::metadata(&dir).with_context(|| format!("cannot look at '{}'", dir.display()))?;
         if mode.permissions().mode() & 0o077 != 0 {
-            if repair {
+            if repair.is_some() {
                 fs::set_permissions(&dir, Permissions::from_mode(0o700))
                     .with_context(|| format!("cannot change '{}'", dir.display()))?;
             }
-            findings.tell(&format!("run {id}: others can read its files"), repair)?;
+            findings.tell(&format!("run {id}: others can read its files"), repair.is_some())?;
         }
         let query = state.db().query_row("SELECT 1 FROM run WHERE id = $1", [&id], |_| Ok(()));
         let Some(picked_at) = began(&id).filter(|_| query.optional().is_ok_and(|row| row.is_none())) else {
@@ -182,10 +183,11 @@ fn orphans(
         if now.0 - picked_at.0 < YOUNG_MS || is_alive(&dir) {
             continue;
         }
-        if repair {
+        if let Some(secrets) = repair {
+            payload::mask(&dir, secrets)?;
             reclaim(state, &dir, &id, picked_at)?;
         }
-        findings.tell(&format!("run {id}: it has files and no row"), repair)?;
+        findings.tell(&format!("run {id}: it has files and no row"), repair.is_some())?;
     }
     Ok(())
 }

@@ -61,7 +61,7 @@ fn afterwards(
     (config, secrets): (&Config, &Secrets),
 ) {
     let told = hook::start(&config.hooks, record, secrets, state_file);
-    let cleaned = state.map_or(Ok(()), |state| tidy(state, state_file, record.run(), config));
+    let cleaned = state.map_or(Ok(()), |state| tidy(state, state_file, record.run(), (config, secrets)));
     for error in [told, cleaned].into_iter().filter_map(Result::err) {
         exit::warn(NAME, &Failure::of(&error));
     }
@@ -88,8 +88,14 @@ fn keep(
 }
 
 /// Cleans up a little. The answer is out by now, so that it waits for nothing, and trouble here is not its trouble.
-fn tidy(mut state: State, state_file: &Path, run: &str, config: &Config) -> Result<()> {
+fn tidy(
+    mut state: State,
+    state_file: &Path,
+    run: &str,
+    (config, secrets): (&Config, &Secrets),
+) -> Result<()> {
     let now = Stamp::now()?;
+    payload::look_after_lost(&mut state, state_file, config.log_content, secrets)?;
     prune::a_little(&mut state, state_file, run, config, now)?;
     payload::compress_a_little(&mut state, state_file, config, now)?;
     state.close()

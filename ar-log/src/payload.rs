@@ -4,7 +4,7 @@ use crate::content::{FILES, payload_bytes};
 use crate::redact::Secrets;
 use anyhow::{Context, Result};
 use ar_core::Stamp;
-use ar_core::config::Config;
+use ar_core::config::{Config, LogContent};
 use ar_core::paths::{create_private_file, run_dir};
 use ar_core::state::{State, host};
 use rusqlite::params;
@@ -21,6 +21,8 @@ const LEAST_BYTES: u64 = 4096;
 /// What runs are compressed after a store: so many, none of them bigger. The others wait for `ar log compress`.
 const A_LITTLE: u32 = 2;
 const A_LITTLE_BYTES: u64 = 4 * 1024 * 1024;
+/// How many of the last failures are looked through for runs that were lost.
+const LAST: u32 = 16;
 /// Longer outputs would hold up the answer; they stay as they are.
 const MOST_MASKED_BYTES: u64 = 8 * 1024 * 1024;
 /// How many runs `ar log compress` asks for at a time.
@@ -96,6 +98,64 @@ pub fn mask(dir: &Path, secrets: &Secrets) -> Result<()> {
     Ok(())
 }
 
+/// Does for a few of the last runs that were lost what nobody did because their call was killed: takes secrets out of their
+/// files, or removes them where nothing is kept, and notes how much they take.
+pub fn look_after_lost(
+    state: &mut State,
+    state_file: &Path,
+    content: LogContent,
+    secrets: &Secrets,
+) -> Result<()> {
+    let sql = format!(
+        "SELECT id FROM (SELECT id, status, host, payload_bytes FROM run \
+           WHERE status <> 'picked' AND coalesce(verdict, '') <> 'ok' ORDER BY picked_at DESC LIMIT {LAST}) \
+         WHERE status = 'lost' AND payload_bytes IS NULL AND host = $1 LIMIT {A_LITTLE}"
+    );
+    let lost: Vec<String> = state
+        .db()
+        .prepare(&sql)?
+        .query_map([host()], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()
+        .context("cannot read which runs were lost")?;
+    for run in lost {
+        let dir = run_dir(state_file, &run);
+        let Some(_lock) = claim(&dir) else { continue };
+        if content == LogContent::None {
+            remove_dir(&dir)?;
+        } else {
+            mask(&dir, secrets)?;
+        }
+        let bytes = i64::try_from(payload_bytes(&dir)?).ok();
+        state.write(|db| {
+            db.execute(
+                "UPDATE run SET payload_bytes = $1 WHERE id = $2 AND status = 'lost'",
+                params![bytes, run],
+            )?;
+            Ok(())
+        })?;
+    }
+    Ok(())
+}
+
+/// Keeps others out of a run's directory, as ar-exec does; where there is no lock nobody is in. None where somebody is.
+fn claim(dir: &Path) -> Option<Option<File>> {
+    let lock = File::open(dir.join("lock")).ok();
+    match &lock {
+        Some(file) if flock(file, FlockOperation::NonBlockingLockExclusive).is_err() => None,
+        _ => Some(lock),
+    }
+}
+
+/// Removes a directory with all that is in it, if it is there.
+pub fn remove_dir(dir: &Path) -> Result<()> {
+    match fs::remove_dir_all(dir) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove '{}'", dir.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Compresses the files of the oldest few runs that are older than the configuration says.
 pub fn compress_a_little(state: &mut State, state_file: &Path, config: &Config, now: Stamp) -> Result<()> {
     let days = i64::from(config.log_compress_days.unwrap_or(1));
@@ -150,11 +210,8 @@ fn plain(state: &State, before: Stamp, most_bytes: u64, most: u32) -> Result<Vec
 /// Compresses the files of a run and notes it. False where somebody is at work in its directory.
 fn compress_run(state: &mut State, state_file: &Path, run: &str) -> Result<bool> {
     let dir = run_dir(state_file, run);
-    // As ar-exec does; it may be about to replay the run.
-    let lock = File::open(dir.join("lock")).ok();
-    if lock.as_ref().is_some_and(|lock| flock(lock, FlockOperation::NonBlockingLockExclusive).is_err()) {
-        return Ok(false);
-    }
+    // ar-exec may be about to replay the run.
+    let Some(_lock) = claim(&dir) else { return Ok(false) };
     compress_files(&dir)?;
     let bytes = i64::try_from(payload_bytes(&dir)?).ok();
     state.write(|db| {

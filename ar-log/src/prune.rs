@@ -1,14 +1,14 @@
 //! Removing runs: on demand, and a little at a time after each store.
 
 use crate::content::payload_bytes;
+use crate::payload::remove_dir;
 use crate::select::find;
-use anyhow::{Context, Result};
+use anyhow::Result;
 use ar_core::config::Config;
 use ar_core::state::{State, is_full};
 use ar_core::{Failure, Stamp, paths};
 use rusqlite::Connection;
-use std::fs;
-use std::io::{ErrorKind, Write, stdout};
+use std::io::{Write, stdout};
 use std::path::Path;
 
 /// How many runs one store removes at most, so that no call waits for a great cleaning.
@@ -128,16 +128,7 @@ fn remove_by_hand(state: &mut State, state_file: &Path, runs: &[String]) -> Resu
 /// The files go first: who is killed in between leaves rows without files, which the next one removes, and not files that
 /// nobody knows of.
 fn remove_files(state_file: &Path, runs: &[String]) -> Result<()> {
-    for run in runs {
-        let dir = paths::run_dir(state_file, run);
-        match fs::remove_dir_all(&dir) {
-            Err(error) if error.kind() != ErrorKind::NotFound => {
-                return Err(error).with_context(|| format!("cannot remove '{}'", dir.display()));
-            }
-            _ => {}
-        }
-    }
-    Ok(())
+    runs.iter().try_for_each(|run| remove_dir(&paths::run_dir(state_file, run)))
 }
 
 /// Whoever removes a run wants it gone: what it said is overwritten, in the search index too.

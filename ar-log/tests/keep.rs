@@ -510,6 +510,30 @@ fn check_says_where_secrets_are_and_not_what_they_are() {
 }
 
 #[test]
+fn the_files_of_a_run_that_was_killed_get_looked_after() {
+    let key = "sk-proj-abcdefghijklmnop0123456789";
+    for (config, left) in [("", Some("my *** here\n")), ("log_content = 'none'\n", None)] {
+        let home = Home::new();
+        Past::new(&home, 1).store(&home);
+        let lost = Past::new(&home, 2).answer(&format!("my {key} here\n"));
+        let host = home.query("SELECT host FROM run")[0].clone();
+        home.query(&format!(
+            "INSERT INTO run (id, call_id, attempt, status, host, picked_at) VALUES ('{0}', '{0}', 1, 'lost', '{host}', 9)",
+            id(2)
+        ));
+        home.write(CONFIG, config);
+        let lock = fs::File::create(lost.dir().join("lock")).unwrap();
+        lock.lock().unwrap();
+        Past::new(&home, 3).store(&home);
+        assert!(fs::read_to_string(lost.dir().join("stdout")).unwrap().contains(key));
+        drop(lock);
+        Past::new(&home, 4).store(&home);
+        assert_eq!(fs::read_to_string(lost.dir().join("stdout")).ok().as_deref(), left, "{config}");
+        log(&home, &["check"]).stdout("4 runs, nothing is wrong\n").check();
+    }
+}
+
+#[test]
 fn hooks_are_told_of_a_run_and_hold_up_nobody() {
     let home = Home::new();
     home.command("told", "cat >>\"$HOME/$1\"; echo done >>\"$HOME/$1.done\"");
