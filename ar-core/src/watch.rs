@@ -15,10 +15,17 @@ const LOGINS: &[(&str, &str, &str, &str)] = &[
     ("claude", "CLAUDE_CONFIG_DIR", ".claude", ".credentials.json"),
     ("codex", "CODEX_HOME", ".codex", "auth.json"),
     ("gemini", "GEMINI_CLI_HOME", "", ".gemini/oauth_creds.json"),
-    ("llm", "LLM_USER_PATH", ".config/io.datasette.llm", "keys.json"),
+    ("llm", "LLM_USER_PATH", LLM, "keys.json"),
     ("opencode", "XDG_DATA_HOME", ".local/share", "opencode/auth.json"),
     ("qwen", "QWEN_HOME", ".qwen", "oauth_creds.json"),
 ];
+
+/// Where llm keeps its own files, below home.
+pub const LLM: &str = if cfg!(target_os = "macos") {
+    "Library/Application Support/io.datasette.llm"
+} else {
+    ".config/io.datasette.llm"
+};
 
 /// A file's state: seconds and nanoseconds of its last change, inode and size; none where there is no file.
 type Look = Option<(i64, i64, u64, u64)>;

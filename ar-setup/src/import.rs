@@ -79,7 +79,7 @@ fn find(dir: &Path, from: &Path) -> anyhow::Result<Vec<Piece>> {
     for file in files(&from.join("models"), "toml")? {
         pieces.push(or_left_out(&file, model(dir, &file)));
     }
-    for home in [from.to_owned(), from.join("io.datasette.llm"), from.join(".config/io.datasette.llm")] {
+    for home in [from.to_owned(), from.join("io.datasette.llm"), from.join(ar_core::watch::LLM)] {
         let aliases = home.join("aliases.json");
         if aliases.is_file() {
             pieces.extend(llm_aliases(dir, &aliases)?);

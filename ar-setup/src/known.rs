@@ -195,7 +195,7 @@ const LLM: Known = Known {
     keys: &["OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY"],
     credential: Some(Credential {
         variable: "LLM_USER_PATH",
-        default: ".config/io.datasette.llm",
+        default: ar_core::watch::LLM,
         file: "keys.json",
         expires: None,
         refresh: None,

@@ -39,6 +39,9 @@ pub enum State {
     Unknown,
 }
 
+/// What a missing file tells. On macOS agents keep their logins in the keychain, and leave no file.
+const WITHOUT_FILE: State = if cfg!(target_os = "macos") { State::Unknown } else { State::Out };
+
 /// Looks for a login. `variable` reads the environment that the program will see.
 pub fn of(known: &Known, variable: &impl Fn(&str) -> Option<OsString>, now: Stamp) -> Login {
     let set = |name: &&&str| variable(name).is_some_and(|value| !value.is_empty());
@@ -58,7 +61,7 @@ pub fn of(known: &Known, variable: &impl Fn(&str) -> Option<OsString>, now: Stam
             Login { state: read(&credential, &text, now), by, account: account(&credential, &dir, variable) }
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            Login { state: State::Out, by: format!("no {by}"), account: None }
+            Login { state: WITHOUT_FILE, by: format!("no {by}"), account: None }
         }
         Err(error) => Login { state: State::Unknown, by: format!("{by}: {error}"), account: None },
     }
