@@ -9,6 +9,7 @@ use crate::template::{self, Places};
 use crate::terminal::Terminal;
 use anyhow::Context;
 use ar_core::config::PromptMode;
+use ar_core::processes::Brand;
 use ar_core::record::ExecError;
 use ar_core::{Record, paths};
 use rustix::fs::{Access, OFlags, access, fcntl_setfl};
@@ -98,7 +99,7 @@ pub fn start(
         command.env_remove(name);
     }
     command.envs(plan.environment.set.iter().map(|(name, value)| (name, value)));
-    prepare(&mut command, plan);
+    prepare(&mut command, plan, Brand::of(record.run()));
     adopt_orphans().map_err(|error| failed(&plan.command, &error))?;
     let has_strangers = has_children();
     let since = Instant::now();
@@ -115,7 +116,7 @@ pub fn start(
 /// A session and not just a process group: a command line agent that asks the terminal for anything would be stopped as a
 /// background job, and hang until its time is up; without a terminal it fails at once, as in a cron job.
 #[allow(unsafe_code, reason = "what is to happen between fork and exec has no safe form")]
-fn prepare(command: &mut Command, plan: &Plan) {
+fn prepare(command: &mut Command, plan: &Plan, brand: Brand) {
     let parent = getpid();
     let Resources { nice: increment, memory_max, has_terminal } = plan.resources;
     // SAFETY: between fork and exec the closure makes plain system calls, allocates nothing and takes no lock.
@@ -126,6 +127,8 @@ fn prepare(command: &mut Command, plan: &Plan) {
                 libc::signal(signal, libc::SIG_DFL);
             }
             setsid()?;
+            // Where that is not allowed, the mark in the environment has to do.
+            let _ = brand.take();
             if has_terminal {
                 ioctl_tiocsctty(stdout())?;
             }

@@ -61,7 +61,7 @@ pub fn dead_runs(db: &Connection, runs: &Path, now: Stamp) -> Result<Vec<String>
 /// Where processes cannot be listed, a pick is still a pick.
 fn kill_remains(runs: &[String]) {
     if !runs.is_empty()
-        && let Ok(marked) = processes::marked()
+        && let Ok(marked) = processes::marked(runs.iter().map(String::as_str))
     {
         for run in runs.iter().filter(|run| marked.contains(*run)) {
             let _ = processes::kill_remains(run);

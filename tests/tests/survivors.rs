@@ -88,14 +88,10 @@ impl Trial {
         let mut chance = Chance(seed.wrapping_mul(1000).wrapping_add(trial) | 1);
         let (kind, agent) = AGENTS[chance.below(AGENTS.len())];
         let mut target = TARGETS[chance.below(TARGETS.len())];
-        let mut signal = SIGNALS[chance.below(SIGNALS.len())];
+        let signal = SIGNALS[chance.below(SIGNALS.len())];
         // A call that was killed as a whole is cleaned up by the next one, which is another test.
         if signal == Signal::KILL {
             target = Target::Exec;
-        }
-        // What cleans its environment is known by its parents alone, and these are dead.
-        if kind == "cleans its environment" && signal == Signal::KILL {
-            signal = Signal::TERM;
         }
         let delay = Duration::from_millis(chance.below(300) as u64);
         let name =
@@ -155,7 +151,8 @@ fn the_next_call_ends_what_a_killed_one_left_behind() {
     let home = Home::new();
     home.command(
         "agent",
-        "cd \"$HOME\"; test -e started && exec echo ok\nsetsid sleep 600 & touch started; sleep 600",
+        "cd \"$HOME\"; test -e started && exec echo ok\n\
+         setsid sleep 600 & env -i HOME=\"$HOME\" setsid sleep 600 & touch started; sleep 600",
     );
     home.model("pool", "command = \"agent\"\n");
     let mut call = home.ar(&["run", "-m", "pool", "hi"]).spawn(|command| {

@@ -19,18 +19,20 @@ pub(super) fn signal(run: &Run, signal: Option<Signal>) -> io::Result<usize> {
         let Some(process) = Process::open(pid) else { continue };
         // The parent is asked again, because by now the number may be another process's.
         let descends = descendants.contains(&pid) && process.parent() == Some(parent);
-        if (descends || run.marks(&process.read("environ"))) && process.is_alive() {
+        let belongs = descends || run.brands(pid) || run.marks(&process.read("environ"));
+        // Asked last: while this one lives, the number was no other's.
+        if belongs && process.is_alive() {
             count += usize::from(signal.is_none_or(|signal| pidfd_send_signal(&process.dir, signal).is_ok()));
         }
     }
     Ok(count)
 }
 
-/// The environments of all other live processes that may be read.
-pub(super) fn environments() -> io::Result<Vec<Vec<u8>>> {
+/// All other live processes with their environments, empty where they may not be read.
+pub(super) fn environments() -> io::Result<Vec<(Pid, Vec<u8>)>> {
     let others = parents()?.into_iter().map(|(pid, _)| pid).filter(|pid| *pid != getpid());
-    let processes = others.filter_map(Process::open).filter(Process::is_alive);
-    Ok(processes.map(|process| process.read("environ")).collect())
+    let alive = others.filter_map(|pid| Some((pid, Process::open(pid).filter(Process::is_alive)?)));
+    Ok(alive.map(|(pid, process)| (pid, process.read("environ"))).collect())
 }
 
 /// All processes, each with its parent.

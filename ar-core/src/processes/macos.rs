@@ -22,10 +22,10 @@ pub(super) fn signal(run: &Run, signal: Option<Signal>) -> io::Result<usize> {
     Ok(count)
 }
 
-/// The environments of all other live processes that may be read.
-pub(super) fn environments() -> io::Result<Vec<Vec<u8>>> {
+/// All other live processes with their environments, empty where they may not be read.
+pub(super) fn environments() -> io::Result<Vec<(Pid, Vec<u8>)>> {
     let others = parents()?.into_iter().map(|(pid, _)| pid).filter(|pid| *pid != getpid());
-    Ok(others.map(environment).collect())
+    Ok(others.map(|pid| (pid, environment(pid))).collect())
 }
 
 /// All live processes that may be asked, each with its parent.

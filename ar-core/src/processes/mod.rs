@@ -1,19 +1,22 @@
 //! The processes of a run, wherever they have gone: recognised by what they inherited, and ended without mercy.
 //!
-//! A child may leave its process group, its session and its parent; what it cannot leave is the environment with which
-//! it was started, short of starting over with another one. ar-exec, as long as it lives, also knows its descendants.
+//! A child may leave its process group, its session and its parent. What it takes along is the environment with which it
+//! was started, short of starting over with another one, and on Linux a brand that not even that takes off. ar-exec, as
+//! long as it lives, also knows its descendants.
 
+mod brand;
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "macos")]
 mod macos;
 mod mark;
 
+pub use brand::Brand;
 pub use mark::{is_gone, mark};
 
 use anyhow::Context;
 use rustix::process::{Pid, Signal, getpid};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// The variable that marks the processes of a run with its id.
@@ -34,12 +37,12 @@ pub struct Below {
     pub spared: Option<Pid>,
 }
 
-/// Sends a signal to every process of a run but the caller, runs inside it included: those that carry its mark, and
-/// those `below` a process. Gives how many got it.
+/// Sends a signal to every process of a run but the caller, runs inside it included: those that carry its mark or its
+/// brand, and those `below` a process. Gives how many got it.
 ///
 /// A process that may not be signalled, because it runs as another user, is passed over.
 pub fn signal(run: &str, below: Option<Below>, signal: Signal) -> anyhow::Result<usize> {
-    system::signal(&Run { id: run, below }, Some(signal))
+    system::signal(&Run::new(run, below), Some(signal))
         .with_context(|| format!("cannot list the processes of run '{run}'"))
 }
 
@@ -63,14 +66,20 @@ pub fn kill_remains(run: &str) -> anyhow::Result<usize> {
 
 /// How many processes [`signal`] would reach.
 pub fn count(run: &str, below: Option<Below>) -> anyhow::Result<usize> {
-    system::signal(&Run { id: run, below }, None)
+    system::signal(&Run::new(run, below), None)
         .with_context(|| format!("cannot list the processes of run '{run}'"))
 }
 
-/// The ids of all runs that have a process, as the processes' marks tell.
-pub fn marked() -> anyhow::Result<BTreeSet<String>> {
-    let environments = system::environments().context("cannot list the processes")?;
-    Ok(environments.iter().flat_map(|environment| marks_in(environment)).collect())
+/// The ids of all runs that have a process: those that the processes' marks name, and those of `known` whose brand one has.
+pub fn marked<'a>(known: impl IntoIterator<Item = &'a str>) -> anyhow::Result<BTreeSet<String>> {
+    let brands: BTreeMap<Brand, &str> = known.into_iter().map(|run| (Brand::of(run), run)).collect();
+    let mut found = BTreeSet::new();
+    for (pid, environment) in system::environments().context("cannot list the processes")? {
+        found.extend(marks_in(&environment));
+        let branded = Brand::read(pid).into_iter().flatten();
+        found.extend(branded.filter_map(|brand| brands.get(&brand)).map(|run| (*run).to_owned()));
+    }
+    Ok(found)
 }
 
 /// The ids that an environment names: of the run, and of those around it.
@@ -86,10 +95,20 @@ fn marks_in(environment: &[u8]) -> Vec<String> {
 /// What makes a process part of a run.
 struct Run<'a> {
     id: &'a str,
+    brand: Brand,
     below: Option<Below>,
 }
 
-impl Run<'_> {
+impl<'a> Run<'a> {
+    fn new(id: &'a str, below: Option<Below>) -> Self {
+        Self { id, brand: Brand::of(id), below }
+    }
+
+    /// Whether a process is branded as one of the run, or of a run inside it.
+    fn brands(&self, pid: Pid) -> bool {
+        Brand::read(pid).is_some_and(|brands| brands.contains(&self.brand))
+    }
+
     /// Those of the processes, given with their parents, that descend from the root.
     fn descendants(&self, processes: &[(Pid, Pid)]) -> Vec<Pid> {
         let Some(Below { root, spared }) = self.below else { return Vec::new() };
@@ -140,7 +159,7 @@ mod system {
         Ok(0)
     }
 
-    pub fn environments() -> io::Result<Vec<Vec<u8>>> {
+    pub fn environments() -> io::Result<Vec<(Pid, Vec<u8>)>> {
         Ok(Vec::new())
     }
 }
@@ -155,7 +174,7 @@ mod tests {
 
     #[test]
     fn a_run_marks_its_own_processes_and_those_of_runs_inside_it() {
-        let run = Run { id: "B", below: None };
+        let run = Run::new("B", None);
         for (environment, marked) in [
             ("HOME=/\0AGENT_RUNNER_RUN=B\0", true),
             ("AGENT_RUNNER_RUN=B", true),
@@ -183,7 +202,7 @@ mod tests {
         let table = [(2, 1), (3, 2), (4, 3), (5, 1), (6, 5)].map(|(child, parent)| (pid(child), pid(parent)));
         assert_eq!(below(pid(2), &table), [pid(3), pid(4)]);
         assert_eq!(below(pid(6), &table), []);
-        let run = Run { id: "B", below: Some(Below { root: pid(1), spared: Some(pid(5)) }) };
+        let run = Run::new("B", Some(Below { root: pid(1), spared: Some(pid(5)) }));
         assert_eq!(run.descendants(&table), [pid(2), pid(3), pid(6), pid(4)]);
     }
 
@@ -192,7 +211,7 @@ mod tests {
         let run = "01K9ZXW6N7Q8R9S0T1V2W3X4Y9";
         let mut child = std::process::Command::new("sleep").arg("60").env(RUN_VARIABLE, run).spawn().unwrap();
         assert_eq!(kill_remains("01K9ZXW6N7Q8R9S0T1V2W3X4Y8").unwrap(), 0);
-        while !marked().unwrap().contains(run) {}
+        while !marked([]).unwrap().contains(run) {}
         assert!(count("", Some(Below { root: getpid(), spared: None })).unwrap() >= 1);
         // The exec that the mark comes with may still be on its way.
         while kill_remains(run).unwrap() == 0 {}

@@ -35,7 +35,8 @@ fn status(history: Option<&State>, run: &str) -> Option<String> {
 /// Processes of runs whose ar-exec is dead. One of a run that neither the history nor a directory knows belongs to another
 /// state, where somebody may still wait for it.
 fn orphans(state: &Path, history: Option<&State>) -> Vec<Finding> {
-    let Ok(marked) = processes::marked() else { return Vec::new() };
+    let known = known(state);
+    let Ok(marked) = processes::marked(known.iter().map(String::as_str)) else { return Vec::new() };
     let is_over = |run: &String| {
         let dir = paths::run_dir(state, run);
         if dir.is_dir() {
@@ -89,14 +90,12 @@ fn leases(state: &Path, history: &State, now: Stamp) -> anyhow::Result<Vec<Findi
 
 /// Directories of runs that are in no history.
 fn unknown(state: &Path, history: Option<&State>, now: Stamp) -> Vec<Finding> {
-    let runs: PathBuf = paths::run_dir(state, "").components().collect();
+    let runs = runs(state);
     // Ids begin with the time, so they are ordered by it.
     let Ok(young) = new_id(Stamp(now.0.saturating_sub(STORING_MS))) else { return Vec::new() };
     let mut count = 0;
-    for entry in fs::read_dir(&runs).into_iter().flatten().flatten() {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let is_old = is_id(&name) && name < young;
-        if is_old && is_dead(&entry.path()) && status(history, &name).is_none() {
+    for name in known(state) {
+        if name < young && is_dead(&runs.join(&name)) && status(history, &name).is_none() {
             count += 1;
         }
     }
@@ -109,6 +108,16 @@ fn unknown(state: &Path, history: Option<&State>, now: Stamp) -> Vec<Finding> {
         "they use space, and nothing ever removes them",
         "ar log check --repair",
     )]
+}
+
+fn runs(state: &Path) -> PathBuf {
+    paths::run_dir(state, "").components().collect()
+}
+
+/// The runs that have a directory.
+fn known(state: &Path) -> Vec<String> {
+    let entries = fs::read_dir(runs(state)).into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().into_string().ok()).filter(|name| is_id(name)).collect()
 }
 
 /// Whether the lock that ar-exec holds while it lives is free. Without one, ar-exec has not come far.
