@@ -21,6 +21,7 @@ pub fn ended(plan: &Plan, started: Stamp, fate: &Fate, streams: &Streams) -> any
         elapsed_ms: millis(fate.elapsed),
         exit_code: fate.child.and_then(|child| child.status.code()),
         signal: fate.child.and_then(|child| child.status.signal()),
+        cancelled_by: fate.cancelled_by,
         stdout_bytes,
         stderr_bytes,
         cpu_ms: fate.child.map(|child| millis(child.cpu)),
@@ -30,9 +31,14 @@ pub fn ended(plan: &Plan, started: Stamp, fate: &Fate, streams: &Streams) -> any
     })
 }
 
-/// The outcome of a child that could not be started, or was not wanted any more.
-pub fn not_started(plan: &Plan, started: Stamp, end: End, error: Option<ExecError>) -> Exec {
-    Exec { end, error, ..blank(plan, started) }
+/// The outcome of a child that was not wanted any more before it was started.
+pub fn cancelled(plan: &Plan, started: Stamp, by: Option<i32>) -> Exec {
+    Exec { end: End::Cancelled, cancelled_by: by, ..blank(plan, started) }
+}
+
+/// The outcome of a child that could not be started.
+pub fn not_started(plan: &Plan, started: Stamp, error: ExecError) -> Exec {
+    Exec { end: End::Spawn, error: Some(error), ..blank(plan, started) }
 }
 
 /// An error of the attempt to start the child.
@@ -57,6 +63,7 @@ fn blank(plan: &Plan, started: Stamp) -> Exec {
         end: End::Spawn,
         exit_code: None,
         signal: None,
+        cancelled_by: None,
         stdout_bytes: 0,
         stderr_bytes: 0,
         session: None,

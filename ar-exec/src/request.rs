@@ -17,7 +17,7 @@ use crate::watch::{self, Fate, Watch};
 use ar_core::agent::Agent;
 use ar_core::clock::parse_duration;
 use ar_core::config::Model;
-use ar_core::record::{End, Exec, Pick, Session};
+use ar_core::record::{Exec, Pick, Session};
 use ar_core::{Failure, Record, Stamp, paths};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -134,12 +134,12 @@ impl Request {
         let streams = child::Streams::create(dir)?;
         let started = Stamp::now()?;
         if signals.was_told_to_end() {
-            return Ok((outcome::not_started(plan, started, End::Cancelled, None), None));
+            return Ok((outcome::cancelled(plan, started, signals.cancelled_by()), None));
         }
         let before = plan.watches_git.then(|| Moment::of(&plan.cwd)).flatten();
         let terminal = plan.resources.has_terminal.then(Terminal::open).transpose()?;
         let mut family = match child::start(plan, record, dir, &streams, terminal.as_ref()) {
-            Err(error) => return Ok((outcome::not_started(plan, started, End::Spawn, Some(error)), None)),
+            Err(error) => return Ok((outcome::not_started(plan, started, error), None)),
             Ok(family) => family,
         };
         if terminal.is_some() || follow::is_wanted(plan, self.tee.as_ref()) {

@@ -9,6 +9,8 @@ use std::cell::Cell;
 use std::io::{ErrorKind, Read};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// What ends a run when it is sent to ar-exec.
@@ -20,7 +22,8 @@ pub struct Signals {
     child: UnixStream,
     ending: UnixStream,
     stopping: UnixStream,
-    told_to_end: Cell<bool>,
+    last: Arc<AtomicUsize>,
+    told_to_end: Cell<Option<usize>>,
 }
 
 impl Signals {
@@ -32,9 +35,11 @@ impl Signals {
         let (child, child_writer) = pair()?;
         let (ending, ending_writer) = pair()?;
         let (stopping, stopping_writer) = pair()?;
+        let last = Arc::new(AtomicUsize::new(0));
         register(SIGCHLD, &child_writer)?;
         for signal in ENDING {
             if signal != SIGHUP || !is_ignored(signal) {
+                tell(signal, &last)?;
                 register(signal, &ending_writer)?;
             }
         }
@@ -42,7 +47,7 @@ impl Signals {
             register(SIGTSTP, &stopping_writer)?;
         }
         unblock(&[&[SIGCHLD, SIGTSTP], &ENDING[..]].concat());
-        Ok(Self { child, ending, stopping, told_to_end: Cell::new(false) })
+        Ok(Self { child, ending, stopping, last, told_to_end: Cell::new(None) })
     }
 
     /// Becomes readable when a child ends, stops or goes on.
@@ -73,13 +78,20 @@ impl Signals {
     /// Takes what came through [`Self::ending`], and tells whether anything did.
     pub fn take_ending(&self) -> bool {
         let came = drain(&self.ending);
-        self.told_to_end.set(self.told_to_end.get() || came);
+        if came && self.told_to_end.get().is_none() {
+            self.told_to_end.set(Some(self.last.load(Ordering::Relaxed)));
+        }
         came
+    }
+
+    /// The signal that was the first to say that a run shall end.
+    pub fn cancelled_by(&self) -> Option<i32> {
+        i32::try_from(self.told_to_end.get()?).ok()
     }
 
     /// Whether anybody has ever wanted a run ended.
     pub fn was_told_to_end(&self) -> bool {
-        self.take_ending() || self.told_to_end.get()
+        self.take_ending() || self.told_to_end.get().is_some()
     }
 }
 
@@ -119,6 +131,14 @@ fn register(signal: i32, writer: &UnixStream) -> anyhow::Result<()> {
     writer
         .try_clone()
         .and_then(|writer| signal_hook::low_level::pipe::register(signal, writer))
+        .with_context(|| format!("cannot catch signal {signal}"))?;
+    Ok(())
+}
+
+/// Has a signal leave its number, before it is heard of.
+fn tell(signal: i32, last: &Arc<AtomicUsize>) -> anyhow::Result<()> {
+    let number = usize::try_from(signal).context("a signal has no number")?;
+    signal_hook::flag::register_usize(signal, Arc::clone(last), number)
         .with_context(|| format!("cannot catch signal {signal}"))?;
     Ok(())
 }

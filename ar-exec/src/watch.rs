@@ -31,6 +31,8 @@ const UNKEPT: Duration = Duration::from_millis(5);
 pub struct Fate {
     /// What ended the run.
     pub end: End,
+    /// The signal that cancelled it, where one did.
+    pub cancelled_by: Option<i32>,
     /// The child's own end; none where even SIGKILL did not bring it.
     pub child: Option<Ended>,
     /// Wall time from the child's start to the run's end.
@@ -108,7 +110,8 @@ impl<'a> Watch<'a> {
         let child = self.family.ended();
         let elapsed = child.map_or_else(|| self.family.since().elapsed(), |child| child.elapsed);
         let leftover = self.leftover()?;
-        Ok((Fate { end, child, elapsed, leftover }, self.family))
+        let cancelled_by = if end == End::Cancelled { self.signals.cancelled_by() } else { None };
+        Ok((Fate { end, cancelled_by, child, elapsed, leftover }, self.family))
     }
 
     fn end(&mut self, end: End) -> anyhow::Result<End> {

@@ -832,6 +832,8 @@ fn after_a_signal_the_records_that_are_left_are_cancelled_too() {
         .collect();
     assert_eq!(lines.len(), 2);
     assert_eq!(lines[0]["exec"]["end"], "cancelled");
+        let number = ["HUP", "INT", "QUIT"].iter().position(|name| *name == signal).map_or(15, |at| at + 1);
+        assert_eq!(record["exec"]["cancelled_by"], number, "{signal}");
     assert_eq!((&lines[1]["run"], &lines[1]["exec"]["end"]), (&json!(other), &json!("cancelled")));
 }
 

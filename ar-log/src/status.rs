@@ -29,7 +29,9 @@ pub fn code(record: &Record) -> Result<u8> {
             _ => exit::NOT_EXECUTABLE,
         },
         End::Timeout | End::Idle | End::MaxOutput | End::MaxTurns | End::MaxCost => exit::TIMEOUT,
-        End::Signal | End::Cancelled => exec.signal.map_or(exit::NO, by_signal),
+        // What ended the child is SIGTERM or SIGKILL, whatever a person has typed.
+        End::Cancelled => exec.cancelled_by.or(exec.signal).map_or(exit::NO, by_signal),
+        End::Signal => exec.signal.map_or(exit::NO, by_signal),
         End::Exit => by_class.unwrap_or_else(|| own(exec.exit_code)),
     })
 }
@@ -99,6 +101,19 @@ mod tests {
             let diagnosis = json!({"verdict": verdict, "class": class, "detail": null, "by": "exit", "evidence": null,
                 "retry_at": null, "retry_from": null, "scope": null});
             assert_eq!(code(&record(&exec, &diagnosis)).unwrap(), status, "{exec} {diagnosis}");
+        }
+    }
+
+    #[test]
+    fn a_signal_that_cancelled_a_run_is_its_status() {
+        let diagnosis = json!({"verdict": "task", "class": "unknown", "detail": "cancelled", "by": "end",
+            "evidence": null, "retry_at": null, "retry_from": null, "scope": null});
+        for (by, signal, status) in
+            [(json!(2), json!(15), 130), (json!(1), json!(null), 129), (json!(null), json!(15), 143)]
+        {
+            let exec = json!({"argv0": "x", "started": "2026-11-20T10:00:00Z", "elapsed_ms": 1, "end": "cancelled",
+                "exit_code": null, "signal": signal, "cancelled_by": by, "stdout_bytes": 0, "stderr_bytes": 0});
+            assert_eq!(code(&record(&exec, &diagnosis)).unwrap(), status, "{exec}");
         }
     }
 

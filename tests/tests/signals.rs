@@ -90,6 +90,22 @@ fn kill_9_of_any_process_of_the_pipeline_leaves_nothing_behind() {
 }
 
 #[test]
+fn a_signal_to_a_pipeline_by_hand_is_its_status() {
+    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129), (Signal::QUIT, 131)] {
+        let home = home();
+        let by_hand = "trap : INT TERM HUP QUIT; ar-pick -m pool | ar-exec hi | ar-diagnose | ar-log --cat";
+        let mut child = home.sh(by_hand).spawn(|command| {
+            command.process_group(0).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        });
+        wait_until("the agent starts", || home.path("started").exists());
+        kill(-pid(&child), signal);
+        assert_eq!(status(child.wait().unwrap()), code, "{signal:?}");
+        assert_eq!(home.query("SELECT status, verdict, detail FROM run"), ["done|task|cancelled"]);
+        all_is_well(&home);
+    }
+}
+
+#[test]
 fn a_child_that_ignores_sigterm_is_killed_after_the_grace() {
     let home = Home::new();
     home.command("agent", "trap '' TERM INT HUP\ntouch \"$HOME/started\"\nwhile :; do sleep 1; done");

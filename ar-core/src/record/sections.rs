@@ -44,6 +44,9 @@ pub struct Exec {
     pub exit_code: Option<i32>,
     /// The signal that ended the child, null where none did.
     pub signal: Option<i32>,
+    /// The signal to ar-exec that cancelled the run, where one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cancelled_by: Option<i32>,
     /// Size of the child's standard output in bytes.
     pub stdout_bytes: u64,
     /// Size of the child's standard error in bytes.
