@@ -866,10 +866,10 @@ fn processes_that_outlive_their_run_are_reported() {
     let home = healthy();
     let run = "01K9ZAAAAAAAAAAAAAAAAAAAAA";
     home.write(&format!("{STATE}/runs/{run}/lock"), "");
-    let mut child =
-        Command::new("sleep").arg("1000").env("AGENT_RUNNER_RUN", run).stdin(Stdio::null()).spawn().unwrap();
+    // It ends with us, however we end: its standard input does.
+    let mut child = Command::new("cat").env("AGENT_RUNNER_RUN", run).stdin(Stdio::piped()).spawn().unwrap();
     let (found, _) = findings(setup(&home, &["doctor", "--json"]).status(1));
-    child.kill().unwrap();
+    drop(child.stdin.take());
     child.wait().unwrap();
     let found: Vec<&Value> = found.iter().filter(|finding| finding["id"] == "orphans").collect();
     assert_eq!(found.len(), 1, "{found:?}");
