@@ -114,9 +114,11 @@ impl Family {
     /// thread only.
     pub fn leave(mut self, linger: Duration) -> Result<(), Self> {
         self.keep();
-        let all = processes::count(&self.run, self.below());
-        let marked = processes::count(&self.run, None);
-        let can_be_found = matches!((all, marked), (Ok(all), Ok(marked)) if all == marked);
+        let can_be_found = match self.below() {
+            Some(below) => matches!(processes::unmarked(&self.run, below), Ok(0)),
+            // What is not known by its parents is known by its mark alone.
+            None => true,
+        };
         match self.keeper.take_if(|keeper| can_be_found && keeper.leave(linger)) {
             Some(_) => {
                 self.alone = true;

@@ -19,13 +19,19 @@ pub(super) fn signal(run: &Run, signal: Option<Signal>) -> io::Result<usize> {
         let Some(process) = Process::open(pid) else { continue };
         // The parent is asked again, because by now the number may be another process's.
         let descends = descendants.contains(&pid) && process.parent() == Some(parent);
-        let belongs = descends || run.brands(pid) || run.marks(&process.read("environ"));
-        // Asked last: while this one lives, the number was no other's.
-        if belongs && process.is_alive() {
+        // Whether it lives is asked last: until then the number was no other's.
+        if (descends || process.carries(run, pid)) && process.is_alive() {
             count += usize::from(signal.is_none_or(|signal| pidfd_send_signal(&process.dir, signal).is_ok()));
         }
     }
     Ok(count)
+}
+
+/// How many of the descendants carry nothing that tells their run.
+pub(super) fn unmarked(run: &Run) -> io::Result<usize> {
+    let descendants = run.descendants(&parents()?).into_iter().filter(|pid| !run.spares(*pid));
+    let processes = descendants.filter_map(|pid| Some((pid, Process::open(pid)?)));
+    Ok(processes.filter(|(pid, process)| !process.carries(run, *pid) && process.is_alive()).count())
 }
 
 /// All other live processes with their environments, empty where they may not be read.
@@ -62,6 +68,11 @@ impl Process {
         let path = format!("/proc/{}", pid.as_raw_nonzero());
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         Some(Self { dir: open(path, flags, Mode::empty()).ok()? })
+    }
+
+    /// Whether it carries the brand or the mark of a run.
+    fn carries(&self, run: &Run, pid: Pid) -> bool {
+        run.brands(pid) || run.marks(&self.read("environ"))
     }
 
     /// A file of the process, empty where it is gone or not ours.

@@ -22,6 +22,12 @@ pub(super) fn signal(run: &Run, signal: Option<Signal>) -> io::Result<usize> {
     Ok(count)
 }
 
+/// How many of the descendants carry nothing that tells their run.
+pub(super) fn unmarked(run: &Run) -> io::Result<usize> {
+    let descendants = run.descendants(&parents()?).into_iter().filter(|pid| !run.spares(*pid));
+    Ok(descendants.filter(|pid| !run.marks(&environment(*pid))).count())
+}
+
 /// All other live processes with their environments, empty where they may not be read.
 pub(super) fn environments() -> io::Result<Vec<(Pid, Vec<u8>)>> {
     let others = parents()?.into_iter().map(|(pid, _)| pid).filter(|pid| *pid != getpid());

@@ -70,6 +70,13 @@ pub fn count(run: &str, below: Option<Below>) -> anyhow::Result<usize> {
         .with_context(|| format!("cannot list the processes of run '{run}'"))
 }
 
+/// How many processes below another one carry nothing that tells their run, so that nobody who does not know this would
+/// find them. One look at all of them: a run that goes on forking is never the same in two.
+pub fn unmarked(run: &str, below: Below) -> anyhow::Result<usize> {
+    system::unmarked(&Run::new(run, Some(below)))
+        .with_context(|| format!("cannot list the processes of run '{run}'"))
+}
+
 /// The ids of all runs that have a process: those that the processes' marks name, and those of `known` whose brand one has.
 pub fn marked<'a>(known: impl IntoIterator<Item = &'a str>) -> anyhow::Result<BTreeSet<String>> {
     let brands: BTreeMap<Brand, &str> = known.into_iter().map(|run| (Brand::of(run), run)).collect();
@@ -156,6 +163,10 @@ mod system {
     use std::io;
 
     pub fn signal(_: &Run, _: Option<Signal>) -> io::Result<usize> {
+        Ok(0)
+    }
+
+    pub fn unmarked(_: &Run) -> io::Result<usize> {
         Ok(0)
     }
 
