@@ -101,13 +101,14 @@ pub fn start(
     command.envs(plan.environment.set.iter().map(|(name, value)| (name, value)));
     prepare(&mut command, plan, Brand::of(record.run()));
     adopt_orphans().map_err(|error| failed(&plan.command, &error))?;
+    let lock = dir.copy_lock().map_err(|error| spawn_error("other", format!("{error:#}")))?;
     let has_strangers = has_children();
     let since = Instant::now();
     let child = command.spawn().map_err(|error| failed(&plan.command, &error))?;
     let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
     // The handle is let go: the family reaps every child, this one and those that it leaves behind.
     let pid = pid.ok_or_else(|| spawn_error("other", "the system gave an impossible process id"))?;
-    Ok(Family::of(record.run(), pid, since, has_strangers))
+    Ok(Family::of(record.run(), lock, pid, since, has_strangers))
 }
 
 /// Makes the child the leader of a session of its own, with all signals at their defaults and within its limits, that

@@ -6,6 +6,7 @@ use anyhow::Context;
 use ar_core::processes::{self, Below};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, getpid, kill_process_group, waitid};
+use std::fs::File;
 use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
@@ -26,6 +27,8 @@ const SECOND_SIGNAL: Duration = Duration::from_millis(250);
 #[derive(Debug)]
 pub struct Family {
     run: String,
+    /// The lock of the run's directory, for its keeper.
+    lock: File,
     /// Below whom all of the family is; None where children are there that we did not start.
     root: Option<Pid>,
     leader: Pid,
@@ -58,11 +61,13 @@ pub fn has_children() -> bool {
 }
 
 impl Family {
-    /// The family of a child that was just started for a run; `has_strangers` as [`has_children`] said before.
-    pub fn of(run: &str, leader: Pid, since: Instant, has_strangers: bool) -> Self {
+    /// The family of a child that was just started for a run, whose directory has this lock; `has_strangers` as
+    /// [`has_children`] said before.
+    pub fn of(run: &str, lock: File, leader: Pid, since: Instant, has_strangers: bool) -> Self {
         let root = (!has_strangers).then(getpid);
         Self {
             run: run.to_owned(),
+            lock,
             root,
             leader,
             since,
@@ -105,7 +110,7 @@ impl Family {
     /// tool.
     pub fn keep(&mut self) {
         if !std::mem::replace(&mut self.has_tried, true) {
-            self.keeper = Keeper::start(&self.run).ok();
+            self.keeper = Keeper::start(&self.run, &self.lock).ok();
         }
     }
 

@@ -2,6 +2,7 @@
 //! wait for that, because the run is over.
 
 use rustix::process::Pid;
+use std::fs::File;
 use std::io::{self, PipeWriter, Write};
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use {
     rustix::process::Signal,
     std::fs,
     std::io::{PipeReader, Read},
-    std::os::fd::AsRawFd,
+    std::os::fd::{AsRawFd, RawFd},
     std::os::unix::fs::FileExt,
     std::thread::sleep,
     std::time::Instant,
@@ -40,18 +41,20 @@ pub struct Keeper {
 impl Keeper {
     /// Starts the keeper of a run. Call this while there is one thread only.
     ///
+    /// It holds the lock of the run's directory for as long as it lives: the run has processes that may live.
+    ///
     /// It is a child that sends no signal when it ends, which keeps it out of the wait for the children of the run; it would
     /// be one of them if it executed a program.
     #[cfg(target_os = "linux")]
     #[allow(unsafe_code, reason = "such a child has no safe form")]
-    pub fn start(run: &str) -> io::Result<Self> {
+    pub fn start(run: &str, lock: &File) -> io::Result<Self> {
         let (orders, writer) = io::pipe()?;
         // SAFETY: without flags and a stack this is fork(2), and no other thread holds a lock that the child might need.
         let pid = unsafe { libc::syscall(libc::SYS_clone, 0, 0, 0, 0, 0) };
         if pid == 0 {
             // A wrong name in a list of processes is no reason not to be there.
             let _ = take_name();
-            detach(orders.as_raw_fd());
+            detach([orders.as_raw_fd(), lock.as_raw_fd()]);
             keep(run, orders);
             // SAFETY: the call takes a number and does not return: what ar-exec does at its end is not the keeper's to do.
             unsafe { libc::_exit(0) };
@@ -64,7 +67,7 @@ impl Keeper {
 
     /// Other systems have no such children, and whoever called us ends what a killed ar-exec leaves behind.
     #[cfg(not(target_os = "linux"))]
-    pub fn start(_run: &str) -> io::Result<Self> {
+    pub fn start(_run: &str, _lock: &File) -> io::Result<Self> {
         Err(io::ErrorKind::Unsupported.into())
     }
 
@@ -106,11 +109,13 @@ fn take_name() -> io::Result<()> {
     fs::OpenOptions::new().write(true).open("/proc/self/mem")?.write_all_at(&line, start)
 }
 
-/// Leaves the session of ar-exec, whose signals are not meant for the keeper, and closes all of its
-/// files but one, so that whoever reads from ar-exec does not wait for the keeper.
+/// Leaves the session of ar-exec, whose signals are not meant for the keeper, and closes all of its files but two, so that
+/// whoever reads from ar-exec does not wait for the keeper.
 #[cfg(target_os = "linux")]
 #[allow(unsafe_code, reason = "descriptors that others own are closed by number")]
-fn detach(keep: i32) {
+fn detach(mut keep: [RawFd; 2]) {
+    keep.sort_unstable();
+    let [low, high] = keep;
     // SAFETY: the name ends with NUL, and nothing that owns a descriptor is used in this process from here on.
     unsafe {
         libc::prctl(libc::PR_SET_NAME, NAME.as_ptr());
@@ -120,8 +125,8 @@ fn detach(keep: i32) {
         libc::setsid();
         // The directory may be one that somebody wants to unmount.
         libc::chdir(c"/".as_ptr());
-        for (first, last) in [(0, keep - 1), (keep + 1, i32::MAX)] {
-            if libc::syscall(libc::SYS_close_range, first, last, 0) != 0 {
+        for (first, last) in [(0, low - 1), (low + 1, high - 1), (high + 1, i32::MAX)] {
+            if first <= last && libc::syscall(libc::SYS_close_range, first, last, 0) != 0 {
                 // A kernel of before 2020.
                 for fd in first..=last.min(1023) {
                     libc::close(fd);

@@ -7,11 +7,11 @@ use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-/// A run's directory, locked for as long as this lives.
+/// A run's directory, locked for as long as this lives, or a copy of the lock.
 #[derive(Debug)]
 pub struct RunDir {
     path: PathBuf,
-    _lock: File,
+    lock: File,
 }
 
 impl RunDir {
@@ -34,12 +34,17 @@ impl RunDir {
                 return Err(error).with_context(|| format!("cannot lock '{}'", path.display()));
             }
         }
-        Ok(Self { path, _lock: lock })
+        Ok(Self { path, lock })
     }
 
     /// The directory.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The lock once more. It is free when both are gone.
+    pub fn copy_lock(&self) -> anyhow::Result<File> {
+        self.lock.try_clone().context("cannot copy a file descriptor")
     }
 
     /// The file that holds the whole prompt.

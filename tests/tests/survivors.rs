@@ -170,3 +170,21 @@ fn the_next_call_ends_what_a_killed_one_left_behind() {
     home.ar(&["run", "-m", "pool", "hi"]).stdout("ok\n").check();
     assert_eq!(home.processes(), [""; 0]);
 }
+
+#[test]
+fn what_lingers_after_its_run_is_nothing_to_warn_of() {
+    let home = Home::new();
+    home.command(
+        "agent",
+        "cd \"$HOME\"; setsid sh -c 'touch started; until test -e over; do sleep 0.02; done' &\n\
+         until test -e started; do sleep 0.02; done; echo ok",
+    );
+    home.model("pool", "command = \"agent\"\nlinger = \"20s\"\n");
+    home.ar(&["run", "-m", "pool", "hi"]).stdout("ok\n").check();
+    assert!(!home.processes().is_empty());
+    let output = home.ar(&["setup", "doctor", "--json"]).any_status().any_stdout().any_stderr().check();
+    home.write("over", "");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(said.contains("\"findings\"") && !said.contains("orphans"), "{said}");
+    wait_until("all processes end", || home.processes().is_empty());
+}
