@@ -17,9 +17,10 @@ use rustix::io::Errno;
 use rustix::process::{Pid, Resource, Rlimit, getpid, ioctl_tiocsctty, nice, setrlimit, setsid};
 use rustix::stdio::stdout;
 use std::ffi::OsStr;
-use std::fs::File;
-use std::io;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -52,6 +53,18 @@ impl Streams {
         Ok(Self { stdout: create(&dir.stdout())?, stderr: create(&dir.stderr())? })
     }
 
+    /// Puts copies in place of both files, as they are now, so that what the child left behind writes to files that
+    /// nobody sees: the answer may be one of them, and its secrets are found already.
+    pub fn part(&mut self, dir: &RunDir) -> anyhow::Result<()> {
+        for (file, path) in [(&mut self.stdout, dir.stdout()), (&mut self.stderr, dir.stderr())] {
+            let copy = path.with_extension("copy");
+            *file = copy_beginning(&path, &copy)
+                .and_then(|copied| fs::rename(&copy, &path).map(|()| copied))
+                .with_context(|| format!("cannot copy '{}'", path.display()))?;
+        }
+        Ok(())
+    }
+
     /// Standard output once more, for whoever writes to it in the child's place.
     pub fn copy_stdout(&self) -> anyhow::Result<File> {
         self.stdout.try_clone().context("cannot copy a file descriptor")
@@ -64,6 +77,15 @@ impl Streams {
             .and_then(|stdout| Ok((stdout, size(&self.stderr)?)))
             .context("cannot read the size of a stream")
     }
+}
+
+/// Copies a file as long as it is now, for somebody may go on writing to it.
+fn copy_beginning(path: &Path, to: &Path) -> io::Result<File> {
+    let from = File::open(path)?;
+    let length = from.metadata()?.len();
+    let mut copied = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(to)?;
+    io::copy(&mut from.take(length), &mut copied)?;
+    Ok(copied)
 }
 
 /// Starts the child. Whatever keeps it from starting is an outcome of the run.

@@ -131,7 +131,7 @@ impl Request {
         dir: &RunDir,
         signals: &Signals,
     ) -> anyhow::Result<(Exec, Option<Family>)> {
-        let streams = child::Streams::create(dir)?;
+        let mut streams = child::Streams::create(dir)?;
         let started = Stamp::now()?;
         if signals.was_told_to_end() {
             return Ok((outcome::cancelled(plan, started, signals.cancelled_by()), None));
@@ -157,6 +157,9 @@ impl Request {
             Some(following) => following.finish(signals)?,
             None => None,
         };
+        if fate.leftover > 0 {
+            streams.part(dir)?;
+        }
         let told = report::complete(told, plan, dir)?;
         redact(plan, dir, &fate)?;
         let git = before.and_then(|before| Some(before.compare(Moment::of(&plan.cwd)?)));

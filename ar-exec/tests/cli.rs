@@ -572,6 +572,26 @@ fn what_the_child_leaves_behind_does_not_hold_up_its_record() {
 }
 
 #[test]
+fn what_is_left_behind_writes_to_the_run_no_more() {
+    let world = World::new();
+    let late = "until test -e go; do sleep 0.02; done; echo late $A_TOKEN; echo late $A_TOKEN >&2";
+    world.provider(
+        "linger = '20s'\nenv = { A_TOKEN = 'tok-0123456789' }",
+        &format!(
+            "setsid sh -c 'echo $$ >>pids; {late}' & until test -s pids; do sleep 0.02; done; echo $A_TOKEN; echo no >&2"
+        ),
+    );
+    let record = world.run(&["hi"]);
+    assert_eq!((&record["exec"]["stdout_bytes"], &record["exec"]["stderr_bytes"]), (&json!(15), &json!(3)));
+    world.file("go", "");
+    world.await_end_of_pids();
+    for (file, text) in [("stdout", "***\n"), ("stderr", "no\n"), ("answer", "tok-0123456789\n")] {
+        assert_eq!(String::from_utf8(world.of_run(file)).unwrap(), text, "{file}");
+        assert_eq!(mode(&world.path(&format!("state/runs/{}/{file}", world.run))), 0o600, "{file}");
+    }
+}
+
+#[test]
 fn nothing_outlives_an_ar_exec_that_is_killed() {
     let world = World::new();
     let agent = "setsid sh -c 'trap \"\" TERM; echo $$ >>pids; sleep 60' & echo $$ >>pids; sleep 60";
@@ -812,6 +832,8 @@ fn a_signal_cancels_the_run_and_the_record_is_still_printed() {
         assert_eq!(output.status.code(), Some(0));
         assert_eq!(record["exec"]["end"], "cancelled", "{signal}");
         assert_eq!(record["exec"]["signal"], if twice { 9 } else { 15 }, "{signal}");
+        let number = ["HUP", "INT", "QUIT"].iter().position(|name| *name == signal).map_or(15, |at| at + 1);
+        assert_eq!(record["exec"]["cancelled_by"], number, "{signal}");
     }
 }
 
@@ -832,8 +854,6 @@ fn after_a_signal_the_records_that_are_left_are_cancelled_too() {
         .collect();
     assert_eq!(lines.len(), 2);
     assert_eq!(lines[0]["exec"]["end"], "cancelled");
-        let number = ["HUP", "INT", "QUIT"].iter().position(|name| *name == signal).map_or(15, |at| at + 1);
-        assert_eq!(record["exec"]["cancelled_by"], number, "{signal}");
     assert_eq!((&lines[1]["run"], &lines[1]["exec"]["end"]), (&json!(other), &json!("cancelled")));
 }
 
