@@ -76,7 +76,10 @@ pub fn store(
                     keep_session(db, record, &pick, now)?;
                 }
                 Verdict::Provider => blame(db, record, &pick, &diagnosis, now, rules)?,
-                Verdict::Network | Verdict::Task | Verdict::Caller => {}
+                // What a cancelled run began goes on with the next call. Where another provider may take over, the name
+                // is not bound to one that failed.
+                Verdict::Task => keep_session(db, record, &pick, now)?,
+                Verdict::Network | Verdict::Caller => {}
             }
         }
         db.execute(

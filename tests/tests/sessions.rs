@@ -1,6 +1,9 @@
 //! Calls that go on with an agent's own session.
 
-use ar_tests::Home;
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+use ar_tests::{Home, Signal, kill, wait_until};
+use std::process::Stdio;
 
 /// Answers as `codex exec --json` does: its session, and what it was asked to resume.
 const AGENT: &str = "id=new-$AGENT_RUNNER_PROVIDER; [ \"$1\" = resume ] && id=$2
@@ -55,4 +58,16 @@ fn a_session_that_is_gone_begins_afresh_once() {
         home.ar(&["run", "-m", "pool", "--session=talk", "hi"]).stdout("b start").any_stderr().check();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(said.contains("ar: the agent no longer has this session, beginning it afresh\n"), "{said}");
+}
+
+#[test]
+fn a_session_whose_run_was_cancelled_goes_on() {
+    let home = home(&format!("{AGENT}\n[ \"$1\" = resume ] || {{ touch \"$HOME/started\"; exec sleep 600; }}"));
+    let mut call = home.ar(&["run", "-m", "pool", "--session=talk", "hi"]).spawn(|command| {
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    });
+    wait_until("the agent starts", || home.path("started").exists());
+    kill(i32::try_from(call.id()).unwrap(), Signal::TERM);
+    call.wait().unwrap();
+    home.ar(&["run", "-m", "pool", "--session=talk", "hi"]).stdout("a resume new-a").check();
 }
