@@ -62,7 +62,8 @@ fn a_session_that_is_gone_begins_afresh_once() {
 
 #[test]
 fn a_session_whose_run_was_cancelled_goes_on() {
-    let home = home(&format!("{AGENT}\n[ \"$1\" = resume ] || {{ touch \"$HOME/started\"; exec sleep 600; }}"));
+    let home =
+        home(&format!("{AGENT}\n[ \"$1\" = resume ] || {{ touch \"$HOME/started\"; exec sleep 600; }}"));
     let mut call = home.ar(&["run", "-m", "pool", "--session=talk", "hi"]).spawn(|command| {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     });
