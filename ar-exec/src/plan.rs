@@ -6,6 +6,7 @@ use crate::request::Overrides;
 use crate::signals::Signals;
 use anyhow::Context;
 use ar_core::config::{Hop, Model, Price, PromptMode, Provider};
+use ar_core::record::Usage;
 use ar_core::{Failure, paths};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -35,6 +36,8 @@ pub struct Plan {
     pub format: Option<Format>,
     /// The session that goes on, empty for a new one.
     pub session: String,
+    /// What the session had used before the run, None where nobody knows.
+    pub used_before: Option<Usage>,
     /// What the child is given by the system.
     pub resources: Resources,
     /// Whether to tell what the run changed in the git repository at `cwd`.
@@ -104,6 +107,7 @@ impl Plan {
             },
             format,
             session: overrides.session.clone().unwrap_or_default(),
+            used_before: used_before(format, args, overrides),
             resources: Resources {
                 nice: provider.nice,
                 memory_max: provider.memory_max,
@@ -135,6 +139,7 @@ impl Plan {
             },
             format,
             session: String::new(),
+            used_before: used_before(format, args, overrides),
             resources: Resources::default(),
             watches_git: overrides.git,
             price: None,
@@ -151,6 +156,12 @@ fn limit(asked: Option<Duration>, template: Option<Duration>) -> Option<Duration
 /// The limit on silence that a format has by itself: it means something only where the agent writes while it works.
 fn silence(format: Option<Format>) -> Option<Duration> {
     format.filter(|format| format.is_stream()).map(|_| STREAM_IDLE_TIMEOUT)
+}
+
+/// What the session had used before the run: nothing, where it begins with it.
+fn used_before<S: AsRef<OsStr>>(format: Option<Format>, args: &[S], overrides: &Overrides) -> Option<Usage> {
+    let goes_on = overrides.session.is_some() || format.is_some_and(|format| format.resumes(args));
+    if goes_on { overrides.used_before.clone() } else { Some(Usage::default()) }
 }
 
 fn cannot_resume(provider: &Provider) -> Failure {

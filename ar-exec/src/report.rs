@@ -26,6 +26,7 @@ pub fn complete(told: Option<Outcome>, plan: &Plan, dir: &RunDir) -> anyhow::Res
     if let Some(error) = &mut outcome.error {
         error.message = plan.environment.secrets.mask(&error.message);
     }
+    outcome.settle(plan.used_before.as_ref());
     if let Some(usage) = &mut outcome.usage {
         price::estimate(usage, plan.price.as_ref());
     }

@@ -17,7 +17,7 @@ use crate::watch::{self, Fate, Watch};
 use ar_core::agent::Agent;
 use ar_core::clock::parse_duration;
 use ar_core::config::Model;
-use ar_core::record::{Exec, Pick, Session};
+use ar_core::record::{Exec, Pick, Session, Usage};
 use ar_core::{Failure, Record, Stamp, paths};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -44,6 +44,8 @@ pub struct Overrides {
     pub git: bool,
     /// The agent's session that goes on.
     pub session: Option<String>,
+    /// What that session has used so far, where its record tells.
+    pub used_before: Option<Usage>,
     /// Wall time; zero for no limit.
     pub timeout: Option<Duration>,
     /// Silence of both streams; zero for no limit.
@@ -65,6 +67,7 @@ impl Request {
             cwd: cli.dir,
             git: cli.git,
             session: cli.session,
+            used_before: None,
             timeout: duration(cli.timeout)?,
             idle_timeout: duration(cli.idle_timeout)?,
         };
@@ -101,16 +104,21 @@ impl Request {
             let model = record.text("model").ok_or_else(|| incomplete("model"))?;
             let pick: Pick = record.get("pick")?.ok_or_else(|| incomplete("pick"))?;
             let model = Model::load(&paths::config_dir(self.config.as_deref())?, model)?;
-            let overrides = Overrides { session: self.session(record)?, ..self.overrides.clone() };
+            let (session, used_before) = self.session(record)?;
+            let overrides = Overrides { session, used_before, ..self.overrides.clone() };
             return Plan::of_provider(&model, model.provider(&pick.provider)?, &overrides, signals);
         };
         Plan::of_command(command, args, &self.overrides)
     }
 
-    /// The session that goes on: the command line's, else the record's.
-    fn session(&self, record: &Record) -> anyhow::Result<Option<String>> {
+    /// The session that goes on: the command line's, else the record's, which may tell what it has used so far.
+    fn session(&self, record: &Record) -> anyhow::Result<(Option<String>, Option<Usage>)> {
         let picked: Option<Session> = record.get("session")?;
-        Ok(self.overrides.session.clone().or(picked.and_then(|session| session.id)))
+        let (id, usage) = picked.map(|session| (session.id, session.usage)).unwrap_or_default();
+        match &self.overrides.session {
+            Some(asked) if id.as_ref() != Some(asked) => Ok((Some(asked.clone()), None)),
+            _ => Ok((id, usage)),
+        }
     }
 
     fn write_prompt(&mut self, dir: &RunDir, signals: &Signals) -> anyhow::Result<()> {

@@ -125,6 +125,7 @@ mod tests {
             limits: Limits::default(),
             format: None,
             session: String::new(),
+            used_before: None,
             resources: Resources::default(),
             watches_git: false,
             price: None,

@@ -31,6 +31,8 @@ pub struct Bench {
     tools: PathBuf,
     mock: Mock,
     session: Option<String>,
+    /// What the run that began the session used.
+    used: Value,
 }
 
 impl Bench {
@@ -55,7 +57,7 @@ impl Bench {
         let exe = env::current_exe().context("cannot tell where this program is")?;
         let tools = exe.parent().context("this program lies in no directory")?.to_path_buf();
         let template = template(agent)?;
-        Ok(Self { agent, template, bin, home, tools, mock, session: None })
+        Ok(Self { agent, template, bin, home, tools, mock, session: None, used: Value::Null })
     }
 
     /// The version that the agent tells of itself.
@@ -85,6 +87,7 @@ impl Bench {
                 let cell = case.judge(self.agent, &left, self.session.as_deref(), &self.mock);
                 if case == Case::Success {
                     self.session = left.record["exec"]["session"].as_str().map(str::to_owned);
+                    self.used = left.record["exec"]["usage"].clone();
                 }
                 cell
             }
@@ -97,12 +100,11 @@ impl Bench {
         exec.args(["--timeout", TIMEOUT, "say hello"]);
         match (case, &self.session) {
             (Case::Hang, _) => exec.args(["--idle-timeout", IDLE_TIMEOUT]),
-            (Case::Resume, Some(session)) => exec.args(["--session", session]),
             (Case::Lost, Some(session)) => exec.args(["--session", &unlike(session)]),
             _ => &mut exec,
         };
         let mut exec = exec.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
-        let record = format!("{}\n", self.record()?);
+        let record = format!("{}\n", self.record(case)?);
         exec.stdin.take().context("no standard input")?.write_all(record.as_bytes())?;
         if case == Case::Killed {
             self.kill_when_asked(&exec)?;
@@ -160,14 +162,19 @@ impl Bench {
         if status.success() { Ok(()) } else { bail!("cannot kill process {child}") }
     }
 
-    fn record(&self) -> anyhow::Result<Value> {
+    /// A record as ar-pick writes it, which knows what the session that goes on has used.
+    fn record(&self, case: Case) -> anyhow::Result<Value> {
         let at = "2026-01-01T00:00:00Z";
         let run = ar_core::record::new_id(ar_core::Stamp::now()?)?;
-        Ok(json!({
+        let mut record = json!({
             "v": 1, "run": run, "call": run, "attempt": 1, "model": self.agent.name,
             "pick": {"provider": self.agent.name, "account": self.agent.name, "at": at, "lease_until": at, "probe": false,
                      "reason": "it is checked"},
-        }))
+        });
+        if case == Case::Resume {
+            record["session"] = json!({"id": self.session, "usage": self.used});
+        }
+        Ok(record)
     }
 
     /// Writes the agent's own configuration, and a model from its template.

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 use ar_tests::{Home, Signal, kill, wait_until};
+use serde_json::Value;
 use std::process::Stdio;
 
 /// Answers as `codex exec --json` does: its session, and what it was asked to resume.
@@ -71,4 +72,34 @@ fn a_session_whose_run_was_cancelled_goes_on() {
     kill(i32::try_from(call.id()).unwrap(), Signal::TERM);
     call.wait().unwrap();
     home.ar(&["run", "-m", "pool", "--session=talk", "hi"]).stdout("a resume new-a").check();
+}
+
+/// Counts as codex does: the tokens of all runs of the session, which it keeps by its id.
+const COUNTING: &str = "id=s1; [ \"$1\" = resume ] && id=$2
+echo x >>\"$HOME/$id\"; runs=$(wc -l <\"$HOME/$id\")
+echo \"{\\\"type\\\":\\\"thread.started\\\",\\\"thread_id\\\":\\\"$id\\\"}\"
+echo '{\"type\":\"item.completed\",\"item\":{\"type\":\"agent_message\",\"text\":\"hello\"}}'
+echo \"{\\\"type\\\":\\\"turn.completed\\\",\\\"usage\\\":{\\\"input_tokens\\\":${runs}00,\\\"cached_input_tokens\\\":${runs}0,\
+\\\"output_tokens\\\":${runs}7,\\\"reasoning_output_tokens\\\":${runs}}}\"";
+
+#[test]
+fn a_run_that_goes_on_with_a_session_has_tokens_of_its_own() {
+    let home = home(COUNTING);
+    for (options, own) in [
+        (["--session=talk"], [90, 17, 10, 1]),
+        (["--session=talk"], [90, 10, 10, 1]),
+        (["-c"], [90, 10, 10, 1]),
+        (["--session=talk"], [90, 10, 10, 1]),
+    ] {
+        let args: Vec<&str> =
+            ["run", "--json", "-m", "pool"].into_iter().chain(options).chain(["hi"]).collect();
+        let record: Value = serde_json::from_slice(&home.ar(&args).any_stdout().check().stdout).unwrap();
+        let usage = &record["exec"]["usage"];
+        let counts = ["input_tokens", "output_tokens", "cache_read_tokens", "reasoning_tokens"];
+        assert_eq!(counts.map(|name| usage[name].as_u64().unwrap()), own, "{record}");
+        assert_eq!(usage["since_session"], Value::Null);
+    }
+    let sums = home.ar(&["log", "usage", "--json"]).any_stdout().check().stdout;
+    let sums: Value = serde_json::from_slice(&sums).unwrap();
+    assert_eq!((&sums["input_tokens"], &sums["output_tokens"]), (&360.into(), &47.into()), "{sums}");
 }

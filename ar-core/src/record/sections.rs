@@ -21,12 +21,15 @@ pub struct Pick {
 }
 
 /// The agent's own session with which a run goes on, or that it begins.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Session {
     /// What the caller calls it, null where it is just the last one.
     pub name: Option<String>,
     /// The agent's id of it, null where the run begins it.
     pub id: Option<String>,
+    /// What its runs have used so far, none where the history does not know.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Usage>,
 }
 
 /// How the child was run and how it ended.
@@ -136,7 +139,8 @@ pub struct Usage {
     pub cost_usd: Option<f64>,
     /// Whether the cost comes from a price table and not from the provider.
     pub estimated: bool,
-    /// Whether this is the sum since the session began and not this run's alone, as some agents count it.
+    /// Whether this is the sum since the session began, as some agents count it, because nobody knows what was used before
+    /// this run.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub since_session: bool,
 }
@@ -155,6 +159,39 @@ pub struct ExecError {
     /// When the limit ends, where the format tells it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resets_at: Option<Stamp>,
+}
+
+impl Usage {
+    /// What a run used by itself, of which this is the sum since the session began. Where a count is smaller than `before`
+    /// the run, it is no such sum and stands for the run alone.
+    #[must_use]
+    pub fn since(&self, before: &Self) -> Self {
+        self.beyond(before).unwrap_or_else(|| Self { since_session: false, ..self.clone() })
+    }
+
+    fn beyond(&self, before: &Self) -> Option<Self> {
+        Some(Self {
+            input_tokens: self.input_tokens.checked_sub(before.input_tokens)?,
+            output_tokens: self.output_tokens.checked_sub(before.output_tokens)?,
+            cache_read_tokens: self.cache_read_tokens.checked_sub(before.cache_read_tokens)?,
+            cache_write_tokens: self.cache_write_tokens.checked_sub(before.cache_write_tokens)?,
+            reasoning_tokens: self.reasoning_tokens.saturating_sub(before.reasoning_tokens),
+            since_session: false,
+            ..self.clone()
+        })
+    }
+
+    /// Adds the tokens of a run to those of the ones before it, which a sum since the session began takes the place of.
+    pub fn add(&mut self, run: &Self) {
+        if run.since_session {
+            *self = Self::default();
+        }
+        self.input_tokens += run.input_tokens;
+        self.output_tokens += run.output_tokens;
+        self.cache_read_tokens += run.cache_read_tokens;
+        self.cache_write_tokens += run.cache_write_tokens;
+        self.reasoning_tokens += run.reasoning_tokens;
+    }
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]

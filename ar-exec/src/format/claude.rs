@@ -62,6 +62,9 @@ impl Claude {
     }
 
     fn result(&self, object: &Object, outcome: &mut Outcome) -> Text {
+        if self.is_qwen {
+            outcome.of_messages = outcome.usage.take();
+        }
         outcome.usage = Some(Usage {
             cost_usd: object.run_cost.or(object.session_cost),
             since_session: self.is_qwen,

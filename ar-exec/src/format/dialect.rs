@@ -107,6 +107,19 @@ impl Format {
         !matches!(self, Self::Aider | Self::Claude | Self::Gemini | Self::Llm | Self::Qwen)
     }
 
+    /// Whether the command line of an agent that counts tokens since the session began goes on with an older session.
+    pub fn resumes<S: AsRef<OsStr>>(self, args: &[S]) -> bool {
+        let words: &[&str] = match self {
+            // There `-c` sets an option.
+            Self::Codex => &["resume", "fork"],
+            Self::Qwen | Self::QwenStream => &["-r", "--resume", "-c", "--continue"],
+            _ => return false,
+        };
+        let word =
+            |arg: &S| arg.as_ref().to_str().and_then(|arg| arg.split('=').next()).unwrap_or("").to_owned();
+        args.iter().any(|arg| words.contains(&word(arg).as_str()))
+    }
+
     pub(super) fn framing(self) -> Framing {
         match self {
             Self::Aider => Framing::Text,
@@ -208,6 +221,20 @@ mod tests {
             ("/", None),
         ] {
             assert_eq!(auto(line), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_session_that_goes_on_is_known_by_the_arguments() {
+        for (format, line, expected) in [
+            (Format::Codex, "exec --json -c x=1 -", false),
+            (Format::Codex, "exec resume --last --json", true),
+            (Format::Qwen, "-o json", false),
+            (Format::QwenStream, "-o stream-json --resume=x", true),
+            (Format::Claude, "-p --resume x", false),
+        ] {
+            let args: Vec<&str> = line.split(' ').collect();
+            assert_eq!(format.resumes(&args), expected, "{line}");
         }
     }
 

@@ -15,6 +15,8 @@ pub struct Outcome {
     pub session: Option<String>,
     /// Tokens and cost.
     pub usage: Option<Usage>,
+    /// The tokens of the messages alone, where the usage is the sum since the session began.
+    pub of_messages: Option<Usage>,
     /// Rounds of question and answer with the model.
     pub turns: Option<u64>,
     /// Tools that the agent used.
@@ -36,6 +38,14 @@ impl Outcome {
             error: self.error,
             ..exec
         }
+    }
+
+    /// Makes a usage that was counted since the session began the run's own, as far as that is known: what is used since
+    /// `before`, else what the messages used. Neither is known of a session of which nobody kept the books.
+    pub fn settle(&mut self, before: Option<&Usage>) {
+        let Some(sum) = self.usage.as_ref().filter(|usage| usage.since_session) else { return };
+        let own = before.map(|before| sum.since(before)).or_else(|| self.of_messages.take());
+        self.usage = own.or_else(|| self.usage.take());
     }
 
     /// Notes the session's id; an empty one is none.
@@ -109,6 +119,25 @@ fn status_in(message: &str) -> Option<u16> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_sum_since_the_session_began_becomes_the_run_s_own_where_that_is_known() {
+        let usage = |input_tokens, since_session| Usage { input_tokens, since_session, ..Usage::default() };
+        for (told, of_messages, before, expected) in [
+            (usage(30, true), None, Some(20), usage(10, false)),
+            (usage(30, true), Some(9), Some(20), usage(10, false)),
+            (usage(30, true), Some(9), None, usage(9, false)),
+            (usage(30, true), None, None, usage(30, true)),
+            // An agent of another version that counts the run alone, or a run that failed before it knew.
+            (usage(0, true), None, Some(20), usage(0, false)),
+            (usage(30, false), None, Some(20), usage(30, false)),
+        ] {
+            let of_messages = of_messages.map(|count| usage(count, false));
+            let mut outcome = Outcome { usage: Some(told), of_messages, ..Outcome::default() };
+            outcome.settle(before.map(|count| usage(count, false)).as_ref());
+            assert_eq!(outcome.usage, Some(expected));
+        }
+    }
 
     #[test]
     fn a_status_is_found_where_a_message_names_one() {
