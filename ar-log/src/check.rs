@@ -21,7 +21,7 @@ const TALLY: &str = "SELECT picked_at / 86400000, coalesce(model, ''), coalesce(
     coalesce(verdict, status), coalesce(class, ''), count(*), count(CASE WHEN attempt > 1 THEN 1 END), \
     coalesce(sum(input_tokens), 0), coalesce(sum(output_tokens), 0), coalesce(sum(cache_read_tokens), 0), \
     coalesce(sum(cache_write_tokens), 0), coalesce(sum(cost_micros), 0), \
-    coalesce(sum(CASE WHEN files = 'elsewhere' THEN 0 ELSE payload_bytes END), 0) \
+    coalesce(sum(CASE WHEN files = 'elsewhere' THEN 0 ELSE payload_bytes END), 0), count(cost_micros) \
     FROM run WHERE status <> 'picked' GROUP BY 1, 2, 3, 4, 5, 6";
 
 /// Prints what is wrong, a line each, and counts it.

@@ -43,6 +43,7 @@ pub const FIELDS: &[&str] = &[
     "payload_bytes",
     "session",
     "prompt",
+    "cooled_until",
 ];
 
 /// The columns for people.
@@ -82,7 +83,7 @@ pub fn to_json(run: &Run, state_file: &Path) -> Result<Value> {
         "output_tokens": run.output_tokens, "cache_read_tokens": run.cache_read_tokens,
         "cache_write_tokens": run.cache_write_tokens, "cost_usd": run.cost_micros.map(dollars),
         "payload_bytes": run.payload_bytes, "session": run.session, "prompt": run.prompt,
-        "record": run.record(state_file)?,
+        "cooled_until": run.cooled_until, "record": run.record(state_file)?,
     }))
 }
 

@@ -42,6 +42,8 @@ pub struct Run {
     pub prompt: Option<String>,
     /// The candidates among which ar-pick chose, as JSON.
     pub why: Option<String>,
+    /// Until when the account rested because of this run.
+    pub cooled_until: Option<Stamp>,
     /// How its files are: as ar-exec left them, `zstd`, or `elsewhere` where it was imported.
     #[serde(skip)]
     pub files: Option<String>,
@@ -53,7 +55,7 @@ pub struct Run {
 /// The columns in the order of [`Run::from_row`].
 pub const COLUMNS: &str = "id, call_id, attempt, model, provider, account, status, host, picked_at, lease_until, \
     ended_at, elapsed_ms, code, verdict, class, detail, tags, input_tokens, output_tokens, cache_read_tokens, \
-    cache_write_tokens, cost_micros, payload_bytes, session, prompt, why, files, record";
+    cache_write_tokens, cost_micros, payload_bytes, session, prompt, why, files, record, cooled_until";
 
 impl Run {
     /// The row of a record that is stored at `now`. `code` is the status at the end of the pipe.
@@ -98,6 +100,7 @@ impl Run {
             session: exec.and_then(|exec| exec.session).filter(|id| !id.chars().any(char::is_control)),
             prompt: None,
             why: None,
+            cooled_until: None,
             files: None,
             packed: None,
         })
@@ -222,6 +225,7 @@ impl Run {
             why: row.get(25)?,
             files: row.get(26)?,
             packed: row.get(27)?,
+            cooled_until: stamp(28)?,
         })
     }
 
@@ -231,7 +235,7 @@ impl Run {
         let stamp = |at: Option<Stamp>| at.map(|at| at.0);
         let written = db.prepare(&format!(
             "INSERT INTO run ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, \
-               $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28) \
+               $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29) \
              ON CONFLICT (id) DO UPDATE SET status = excluded.status, ended_at = excluded.ended_at, \
                elapsed_ms = excluded.elapsed_ms, code = excluded.code, verdict = excluded.verdict, \
                class = excluded.class, detail = excluded.detail, tags = excluded.tags, \
@@ -270,6 +274,7 @@ impl Run {
             self.why,
             self.files,
             self.packed,
+            stamp(self.cooled_until),
         ])
         .with_context(|| format!("cannot store run '{}'", self.id))?;
         Ok(written > 0)

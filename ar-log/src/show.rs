@@ -114,6 +114,7 @@ fn facts(run: &Run, value: &Value, attempts: usize, paper: &Paper) -> Vec<(&'sta
         ("evidence", at("/diagnosis/evidence")),
         ("by", at("/diagnosis/by")),
         ("retry at", at("/diagnosis/retry_at")),
+        ("cooled to", run.cooled_until.map(when::show)),
         ("error", at("/error/message")),
         ("tokens", Some(tokens).filter(|tokens| !tokens.is_empty())),
         ("cost", cost),

@@ -8,7 +8,7 @@ use crate::row::Run;
 use anyhow::{Context, Result};
 use ar_core::config::Cooldown;
 use ar_core::record::{Class, Diagnosis, Exec, Pick, Scope, Session, Verdict};
-use ar_core::state::{State, scopes};
+use ar_core::state::{State, end_cooldown, scopes};
 use ar_core::{Record, Stamp, watch};
 use rusqlite::{Connection, OptionalExtension, params};
 use std::path::Path;
@@ -93,14 +93,15 @@ pub fn store(
 /// A success ends the cooldowns that it tried out and those that began before the run did: it proves nothing about later
 /// ones, unless their beginning still lies ahead because the clock was set back.
 fn clear(db: &Connection, record: &Record, pick: &Pick, now: Stamp) -> Result<()> {
-    for scope in scopes(record.text("model").unwrap_or(""), &pick.provider) {
-        db.execute(
-            "DELETE FROM health WHERE account = $1 AND scope = $2 \
-               AND (opened_at <= $3 OR opened_at > $4 OR probe_run = $5)",
-            params![pick.account, scope, pick.at.0, now.plus(Cooldown::SKEW).0, record.run()],
-        )?;
-    }
-    Ok(())
+    let [account, in_model, own] = scopes(record.text("model").unwrap_or(""), &pick.provider);
+    let mut delete = db.prepare(
+        "DELETE FROM health WHERE account = $1 AND scope IN ($2, $3, $4) \
+           AND (opened_at <= $5 OR opened_at > $6 OR probe_run = $7) RETURNING run",
+    )?;
+    let skewed = now.plus(Cooldown::SKEW).0;
+    let params = params![pick.account, account, in_model, own, pick.at.0, skewed, record.run()];
+    let ended = delete.query_map(params, |row| row.get(0))?.collect::<rusqlite::Result<Vec<String>>>()?;
+    ended.iter().try_for_each(|run| end_cooldown(db, run, now)).context("cannot end a cooldown")
 }
 
 /// Keeps the agent's session under the name that the caller gave it.
@@ -136,7 +137,7 @@ fn blame(
         Some(Scope::Model) => in_model,
         Some(Scope::Provider) => own,
     };
-    let before = standing(db, &pick.account, &scope)?;
+    let (holder, before) = standing(db, &pick.account, &scope)?.unzip();
     let span = Span { picked_at: pick.at, now, is_trial: pick.probe };
     let Some(rest) = cooldown::rest(rules, diagnosis, before, span, chance(record.run())) else {
         return Ok(());
@@ -160,26 +161,34 @@ fn blame(
             watched(db, model, &pick.provider, rest.class)?,
         ],
     )?;
+    if let Some(holder) = holder {
+        end_cooldown(db, &holder, now)?;
+    }
+    db.execute("UPDATE run SET cooled_until = $1 WHERE id = $2", params![rest.retry_at.0, record.run()])?;
     Ok(())
 }
 
-fn standing(db: &Connection, account: &str, scope: &str) -> Result<Option<Rest>> {
+/// The rest that lasts, and the run whose failure made it.
+fn standing(db: &Connection, account: &str, scope: &str) -> Result<Option<(String, Rest)>> {
     let row = db
         .query_row(
-            "SELECT class, opened_at, retry_at, resets_at, strikes FROM health WHERE account = $1 AND scope = $2",
+            "SELECT class, opened_at, retry_at, resets_at, strikes, run FROM health WHERE account = $1 AND scope = $2",
             params![account, scope],
-            |row| Ok((row.get::<_, String>(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)),
+            |row| {
+                Ok((row.get::<_, String>(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?))
+            },
         )
         .optional()
         .context("cannot read the provider's health")?;
-    let Some((class, opened_at, retry_at, resets_at, strikes)) = row else { return Ok(None) };
-    Ok(Some(Rest {
+    let Some((class, opened_at, retry_at, resets_at, strikes, run)) = row else { return Ok(None) };
+    let rest = Rest {
         class: Class::parse(&class)?,
         opened_at: Stamp(opened_at),
         retry_at: Stamp(retry_at),
         resets_at: Option::<i64>::map(resets_at, Stamp),
         strikes,
-    }))
+    };
+    Ok(Some((run, rest)))
 }
 
 /// How the files look whose change would end a cooldown, as they were left by the run. Nothing that a person could change

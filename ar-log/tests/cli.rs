@@ -193,6 +193,28 @@ fn a_replayed_record_counts_once() {
 }
 
 #[test]
+fn a_run_tells_until_when_its_failure_made_the_account_rest() {
+    let home = Home::new();
+    let store = |past: Past, now: &str, status| {
+        log(&home, &[]).env("AGENT_RUNNER_NOW", now).stdin(past.line()).status(status).any_stdout().check();
+    };
+    let cooled =
+        || home.query("SELECT strftime('%H:%M:%S', cooled_until / 1000, 'unixepoch') FROM run ORDER BY id");
+    // No provider said how long: 30 seconds, and one that fails within them changes nothing.
+    store(Past::new(&home, 1).fails("rate_limit"), "2025-11-20T10:00:00Z", 75);
+    store(Past::new(&home, 2).fails("rate_limit"), "2025-11-20T10:00:10Z", 75);
+    assert_eq!(cooled(), ["10:00:30", ""]);
+    // What prolongs it goes on in its place.
+    let again = Past::new(&home, 3).fails("quota_exhausted").with("/pick/at", "2025-11-20T10:00:15.000Z");
+    store(again, "2025-11-20T10:00:20Z", 75);
+    assert_eq!(cooled(), ["10:00:20", "", "11:00:20"]);
+    // A success ends it.
+    store(Past::new(&home, 4).with("/pick/at", "2025-11-20T10:30:00.000Z"), "2025-11-20T10:30:05Z", 0);
+    assert_eq!(cooled(), ["10:00:20", "", "10:30:05", ""]);
+    log(&home, &["list", "--cols", "cooled_until", "-n", "2"]).stdout("2025-11-20T10:30:05.000Z\n\n").check();
+}
+
+#[test]
 fn several_records_are_stored_and_the_last_bad_one_is_the_status() {
     let home = Home::new();
     let lines: String = [

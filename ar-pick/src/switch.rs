@@ -3,7 +3,7 @@
 use crate::cli::Cli;
 use anyhow::{Context, Result};
 use ar_core::config::{Model, Provider};
-use ar_core::state::{State, scopes};
+use ar_core::state::{State, end_cooldown, scopes};
 use ar_core::{Failure, Stamp, clock};
 use rusqlite::{Connection, params};
 
@@ -48,8 +48,10 @@ impl<'a> Deed<'a> {
     /// Does it.
     pub fn perform(&self, state: &mut State, model: &Model, now: Stamp) -> Result<()> {
         state.write(|db| match self {
-            Self::Reset(Some(provider)) => reset(db, model, provider),
-            Self::Reset(None) => model.providers.iter().try_for_each(|provider| reset(db, model, provider)),
+            Self::Reset(Some(provider)) => reset(db, model, provider, now),
+            Self::Reset(None) => {
+                model.providers.iter().try_for_each(|provider| reset(db, model, provider, now))
+            }
             Self::Lock(provider, until) => lock(db, model, provider, *until, now),
             Self::Unlock => unlock(db, model),
             Self::Disable(provider) => switch(db, model, provider, Some(now)),
@@ -64,9 +66,13 @@ impl<'a> Deed<'a> {
     }
 }
 
-fn reset(db: &Connection, model: &Model, provider: &Provider) -> Result<()> {
+fn reset(db: &Connection, model: &Model, provider: &Provider, now: Stamp) -> Result<()> {
+    let mut delete = db.prepare("DELETE FROM health WHERE account = $1 AND scope = $2 RETURNING run")?;
     for scope in scopes(&model.name, &provider.name) {
-        db.execute("DELETE FROM health WHERE account = $1 AND scope = $2", params![provider.account, scope])?;
+        let ended = delete.query_map(params![provider.account, scope], |row| row.get::<_, String>(0))?;
+        for run in ended.collect::<rusqlite::Result<Vec<_>>>()? {
+            end_cooldown(db, &run, now)?;
+        }
     }
     db.execute(
         "UPDATE provider SET blamed_1 = NULL, blamed_2 = NULL, blamed_3 = NULL WHERE model = $1 AND name = $2",

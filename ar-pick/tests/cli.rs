@@ -353,6 +353,15 @@ fn cooldowns_are_ended_by_hand_for_one_provider_or_all() {
         pick(&home, reset).check();
         assert_eq!(home.query("SELECT count(*) FROM health"), ["0"]);
     }
+    // The history tells when it ended.
+    home.query(
+        "INSERT INTO run (id, call_id, attempt, status, picked_at, cooled_until) \
+         VALUES ('R', 'R', 1, 'done', 0, 9000000000000)",
+    );
+    cool(&home, "auth_expired", -1, 30);
+    home.query("UPDATE health SET run = 'R'");
+    pick(&home, &["--reset"]).check();
+    assert_eq!(home.query("SELECT cooled_until FROM run WHERE id = 'R'"), ["1795168800000"]);
 }
 
 #[test]

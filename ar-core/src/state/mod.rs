@@ -10,6 +10,7 @@ mod turn;
 
 pub use place::{NETWORK_VARIABLE, network};
 
+use crate::clock::Stamp;
 use crate::exit::Failure;
 use crate::paths::create_private_dir;
 use anyhow::Context;
@@ -114,6 +115,12 @@ impl State {
 /// The scopes of health that bear on a provider: its account, the model within the account, itself.
 pub fn scopes(model: &str, provider: &str) -> [String; 3] {
     ["account".to_owned(), format!("model:{model}"), format!("provider:{model}/{provider}")]
+}
+
+/// Notes with a run that the cooldown which its failure began is over, or goes on as that of another run.
+pub fn end_cooldown(db: &Connection, run: &str, now: Stamp) -> rusqlite::Result<()> {
+    let sql = "UPDATE run SET cooled_until = $1 WHERE id = $2 AND cooled_until > $1";
+    db.execute(sql, rusqlite::params![now.0, run]).map(|_| ())
 }
 
 /// The name of this host, as a run's row keeps it.
@@ -292,7 +299,10 @@ mod tests {
             assert_eq!(ask("SELECT retry_at FROM health"), 1_763_629_321_000);
             // What was summed up before is still subtracted as it was added.
             state.db().execute("DELETE FROM run WHERE status = 'done'", []).unwrap();
-            assert_eq!(ask("SELECT sum(abs(runs) + abs(cost_micros) + abs(payload_bytes)) FROM tally"), 0);
+            assert_eq!(
+                ask("SELECT sum(abs(runs) + abs(cost_micros) + abs(payload_bytes) + abs(priced)) FROM tally"),
+                0
+            );
             let copy = path.with_file_name(format!("state.db.schema-{version}"));
             let copy = Connection::open(copy).unwrap();
             let copied: i64 = copy.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
