@@ -2,6 +2,7 @@
 
 mod answer;
 mod ask;
+mod bars;
 mod check;
 mod cli;
 mod content;

@@ -8,7 +8,7 @@ use ar_core::record::{Class, Verdict};
 use ar_core::state::State;
 use ar_core::{Failure, Stamp};
 use rusqlite::types::Value;
-use rusqlite::{Connection, params_from_iter};
+use rusqlite::{Connection, OptionalExtension, params_from_iter};
 
 /// The condition of runs without a good answer. The index `run_failed` has these very words.
 const FAILED: &str = "status <> 'picked' AND coalesce(verdict, '') <> 'ok'";
@@ -19,13 +19,30 @@ const LAST_FIRST: &str = "ORDER BY picked_at DESC, id DESC";
 
 const MONTH_MS: i64 = 30 * 86_400_000;
 
+/// A condition in which `$` stands for the value beside it.
+#[derive(Debug, Clone)]
+struct Term {
+    /// As it is asked of runs that are listed, in the words of the index for it.
+    runs: String,
+    /// As it is asked of runs that are summed up. In words of no index, because the one by time has all that sums need, and
+    /// any other would lead to row after row.
+    sums: String,
+    /// As it is asked of the sums by day, where these know.
+    days: Option<String>,
+    value: Option<Value>,
+}
+
+impl Term {
+    /// A condition on what the sums by day do not know.
+    fn of_runs(words: &str, value: Option<Value>) -> Self {
+        Self { runs: words.to_owned(), sums: words.to_owned(), days: None, value }
+    }
+}
+
 /// Conditions that all must hold.
 #[derive(Debug, Clone, Default)]
 pub struct Selection {
-    /// What a sum by day knows, too: model, provider, account.
-    plain: Vec<(&'static str, String)>,
-    /// What only the runs themselves know.
-    special: Vec<(String, Option<Value>)>,
+    terms: Vec<Term>,
     pub since: Option<Stamp>,
     pub until: Option<Stamp>,
     pub number: Option<u32>,
@@ -38,19 +55,29 @@ impl Selection {
         for (column, value) in
             [("model", &select.model), ("provider", &select.provider), ("account", &select.account)]
         {
-            selection.plain.extend(value.clone().map(|value| (column, value)));
+            selection.terms.extend(value.clone().map(|value| Term {
+                runs: format!("{column} = $"),
+                sums: format!("coalesce({column}, '') = $"),
+                days: Some(format!("{column} = $")),
+                value: Some(value.into()),
+            }));
         }
         if let Some(class) = &select.class {
             let class = Class::parse(class).map_err(|_| unknown("class", class, CLASSES))?;
-            selection.special.push((
-                "coalesce(class, verdict, status) = $".to_owned(),
-                Some(class.name().to_owned().into()),
-            ));
+            selection.terms.push(Term {
+                runs: "coalesce(class, verdict, status) = $".to_owned(),
+                sums: "class = $".to_owned(),
+                days: Some("class = $".to_owned()),
+                value: Some(class.name().to_owned().into()),
+            });
         }
         if let Some(verdict) = &select.verdict {
             let verdict: Verdict = serde_json::from_value(verdict.as_str().into())
                 .map_err(|_| unknown("verdict", verdict, VERDICTS))?;
-            selection.special.push(("verdict = $".to_owned(), Some(verdict.name().to_owned().into())));
+            selection.terms.push(Term {
+                days: Some("outcome = $".to_owned()),
+                ..Term::of_runs("verdict = $", Some(verdict.name().to_owned().into()))
+            });
         }
         for tag in &select.tag {
             let (key, value) = tag
@@ -60,10 +87,15 @@ impl Selection {
             let pair = serde_json::json!({ key: value }).to_string();
             let pair = pair.trim_matches(['{', '}']).to_owned();
             // Quotes inside a key or a value are escaped, so the pair as it is written stands for nothing else.
-            selection.special.push(("replace(tags, $, '') <> tags".to_owned(), Some(pair.into())));
+            selection.terms.push(Term::of_runs("replace(tags, $, '') <> tags", Some(pair.into())));
         }
         if select.failed {
-            selection.special.push((FAILED.to_owned(), None));
+            selection.terms.push(Term {
+                runs: FAILED.to_owned(),
+                sums: "coalesce(verdict, status) <> 'ok'".to_owned(),
+                days: Some("outcome <> 'ok'".to_owned()),
+                value: None,
+            });
         }
         selection.since = select.since.as_deref().map(|text| when::parse(text, now)).transpose()?;
         selection.until = select.until.as_deref().map(|text| when::parse(text, now)).transpose()?;
@@ -85,34 +117,65 @@ impl Selection {
 
     /// Narrows it down to the runs that are reserved and not over.
     pub fn alive(&mut self) {
-        self.special.push(("status = 'picked'".to_owned(), None));
+        self.terms.push(Term::of_runs("status = 'picked'", None));
+    }
+
+    /// The same without a number, but with a time from which on there are so many runs that are over.
+    pub fn last(&self, db: &Connection) -> Result<Self> {
+        let Some(number) = self.number else { return Ok(self.clone()) };
+        let mut last = Self { number: None, ..self.clone() };
+        let (condition, values) = last.condition_of_sums();
+        let sql = format!("SELECT picked_at, id FROM run {condition} {LAST_FIRST} LIMIT 1 OFFSET ");
+        let ask = |offset: u32| {
+            let row = |row: &rusqlite::Row| Ok((row.get(0)?, row.get(1)?));
+            db.query_row(&format!("{sql}{offset}"), params_from_iter(&values), row).optional()
+        };
+        match number.checked_sub(1).map(ask).transpose().context("cannot read the runs")? {
+            None => last.terms.push(Term::of_runs("1 = 0", None)),
+            Some(None) => {}
+            Some(Some((at, id))) => {
+                let (at, id): (i64, String) = (at, id);
+                last.since = Some(Stamp(at));
+                // Of those that were picked in the same millisecond, the later ids.
+                last.terms.push(Term::of_runs(&format!("(picked_at > {at} OR id >= $)"), Some(id.into())));
+            }
+        }
+        Ok(last)
     }
 
     /// Whether sums by day can answer, apart from the time.
     pub fn is_plain(&self) -> bool {
-        self.special.is_empty() && self.number.is_none()
+        self.terms.iter().all(|term| term.days.is_some()) && self.number.is_none()
     }
 
     /// `WHERE …` over runs, and its values.
     pub fn condition(&self) -> (String, Vec<Value>) {
-        let mut terms = self.terms();
-        terms.extend(self.since.map(|at| ("picked_at >= $".to_owned(), Some(at.0.into()))));
-        terms.extend(self.until.map(|at| ("picked_at < $".to_owned(), Some(at.0.into()))));
-        conjunction(terms)
+        let terms = self.terms.iter().map(|term| (term.runs.clone(), term.value.clone()));
+        conjunction(terms.chain(self.span()))
+    }
+
+    /// `WHERE …` over runs that are over, for sums of them.
+    pub fn condition_of_sums(&self) -> (String, Vec<Value>) {
+        let over = ("status <> 'picked'".to_owned(), None);
+        let terms = self.terms.iter().map(|term| (term.sums.clone(), term.value.clone()));
+        conjunction(std::iter::once(over).chain(terms).chain(self.any_time()).chain(self.span()))
     }
 
     /// `WHERE …` over sums by day, from one day up to another that is left out.
     pub fn condition_of_days(&self, from: i64, to: i64) -> (String, Vec<Value>) {
-        let mut terms = self.terms();
-        terms.push(("day >= $".to_owned(), Some(from.into())));
-        terms.push(("day < $".to_owned(), Some(to.into())));
-        conjunction(terms)
+        let days = self.terms.iter().filter_map(|term| Some((term.days.clone()?, term.value.clone())));
+        let span = [("day >= $".to_owned(), Some(from.into())), ("day < $".to_owned(), Some(to.into()))];
+        conjunction(days.chain(span))
     }
 
-    fn terms(&self) -> Vec<(String, Option<Value>)> {
-        let plain =
-            self.plain.iter().map(|(column, value)| (format!("{column} = $"), Some(value.clone().into())));
-        plain.chain(self.special.iter().cloned()).collect()
+    /// Only where there is no other bound from below: of two SQLite may follow the wrong one.
+    fn any_time(&self) -> Option<(String, Option<Value>)> {
+        self.since.is_none().then(|| (AT_ANY_TIME.to_owned(), None))
+    }
+
+    fn span(&self) -> impl Iterator<Item = (String, Option<Value>)> {
+        let bound = |words: &str, at: Option<Stamp>| at.map(|at| (words.to_owned(), Some(at.0.into())));
+        bound("picked_at >= $", self.since).into_iter().chain(bound("picked_at < $", self.until))
     }
 
     /// The ids of the runs, oldest first. Where all are wanted, the index on the ids tells, whatever became of the rows.
@@ -128,10 +191,10 @@ impl Selection {
 
     /// The runs, oldest first; where a number is set, the last ones.
     pub fn runs(&self, db: &Connection) -> Result<Vec<Run>> {
-        let (condition, values) = self.condition();
+        let terms = self.terms.iter().map(|term| (term.runs.clone(), term.value.clone()));
+        let (condition, values) = conjunction(terms.chain(self.any_time()).chain(self.span()));
         let limit = self.number.map_or_else(String::new, |number| format!("LIMIT {number}"));
-        let and = if condition.is_empty() { "WHERE" } else { "AND" };
-        let sql = format!("SELECT {COLUMNS} FROM run {condition} {and} {AT_ANY_TIME} {LAST_FIRST} {limit}");
+        let sql = format!("SELECT {COLUMNS} FROM run {condition} {LAST_FIRST} {limit}");
         let mut select = db.prepare(&sql)?;
         let rows = select.query_map(params_from_iter(values), Run::from_row)?;
         let mut runs = rows.collect::<rusqlite::Result<Vec<_>>>().context("cannot read the runs")?;
@@ -141,7 +204,7 @@ impl Selection {
 }
 
 /// Joins terms, in which `$` stands for the value beside it.
-fn conjunction(terms: Vec<(String, Option<Value>)>) -> (String, Vec<Value>) {
+fn conjunction(terms: impl IntoIterator<Item = (String, Option<Value>)>) -> (String, Vec<Value>) {
     let mut values = Vec::new();
     let mut words = Vec::new();
     for (term, value) in terms {

@@ -21,8 +21,8 @@ pub fn list(state_file: &Path, selection: &Selection, paper: &Paper) -> Result<(
     while let Some(row) = found.next()? {
         let (session, runs, last): (String, i64, i64) = (row.get(0)?, row.get(3)?, row.get(4)?);
         let (model, provider): (Option<String>, Option<String>) = (row.get(1)?, row.get(2)?);
-        let (prompt, name): (String, Option<String>) = (row.get(5)?, row.get(6)?);
-        let prompt = prompt.split_once(' ').map_or("", |(_, prompt)| prompt);
+        let (prompt, name): (Option<String>, Option<String>) = (row.get(5)?, row.get(6)?);
+        let prompt = prompt.unwrap_or_default();
         objects.push(Ok(json!({
             "v": 1, "session": session, "model": model, "provider": provider, "runs": runs,
             "last_at": Stamp(last), "prompt": prompt, "name": name,
@@ -61,17 +61,22 @@ fn query(selection: &Selection) -> (String, Vec<Value>) {
     let (condition, values) = selection.condition();
     let and = if condition.is_empty() { "WHERE" } else { "AND" };
     let limit = selection.number.map_or_else(String::new, |number| format!("LIMIT {number}"));
-    let without_runs = "UNION ALL SELECT id, model, provider, 0, used_at, '', name FROM session \
+    let without_runs = "UNION ALL SELECT id, model, provider, 0, used_at, name FROM session \
          WHERE NOT EXISTS (SELECT 1 FROM run WHERE run.session = session.id)";
     let without_runs = if condition.is_empty() { without_runs } else { "" };
-    // The prompt is that of the first run: SQL takes it by its time, which goes before it.
+    // Prompts are read of those alone that are shown; the index on sessions has all the rest.
     let sql = format!(
-        "SELECT session, model, provider, count(*), max(picked_at), \
-           min(picked_at || ' ' || coalesce(prompt, '')), \
-           (SELECT max(name) FROM session WHERE session.id = run.session AND session.model = run.model \
-             AND session.provider = run.provider) \
-         FROM run {condition} {and} session IS NOT NULL \
-         GROUP BY session, model, provider {without_runs} ORDER BY 5 DESC {limit}"
+        "WITH found (session, model, provider, runs, last, name) AS MATERIALIZED ( \
+           SELECT session, model, provider, count(*), max(picked_at), \
+             (SELECT max(name) FROM session WHERE session.id = run.session AND session.model = run.model \
+               AND session.provider = run.provider) \
+           FROM run {condition} {and} session IS NOT NULL \
+           GROUP BY session, model, provider {without_runs} ORDER BY 5 DESC {limit}) \
+         SELECT session, model, provider, runs, last, \
+           (SELECT prompt FROM run WHERE run.session = found.session \
+             AND coalesce(run.provider, '') = coalesce(found.provider, '') \
+             AND coalesce(run.model, '') = coalesce(found.model, '') ORDER BY picked_at LIMIT 1), name \
+         FROM found ORDER BY last DESC"
     );
     (sql, values)
 }

@@ -1,5 +1,6 @@
 //! Runs summed up for people: stats and usage.
 
+use crate::bars::{bar, trend};
 use crate::cli::{By, Format};
 use crate::list::{dollars, precise, show_cost, show_count, took};
 use crate::paper::{Cell, Column, Ink, Paper};
@@ -9,12 +10,9 @@ use crate::when;
 use anyhow::Result;
 use ar_core::state::State;
 use serde_json::{Value, json};
-use std::env;
+use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::OnceLock;
 
-/// The widest bar of a chart, in columns.
-const BAR: i64 = 24;
 /// The column of the bars: half a bar would say something wrong, so it is left out as a whole.
 const BARS: Column = ("()", false);
 
@@ -45,8 +43,39 @@ pub fn stats(state_file: &Path, selection: &Selection, by: &[By], paper: &Paper)
         for (row, sum) in rows.iter_mut().zip(sums.values()) {
             row.push(bar(sum.runs, most).into());
         }
+    } else if !by.iter().any(|by| matches!(by, By::Day | By::Hour))
+        && let Some(mut trends) = trends(&state, selection, by)?
+    {
+        columns.push(("(TREND)", false));
+        for (row, key) in rows.iter_mut().zip(sums.keys()) {
+            row.push(trends.remove(key).unwrap_or_default().into());
+        }
     }
     paper.table(&columns, &rows)
+}
+
+/// The runs of each key from the first day to the last; none where that is the same day.
+fn trends(state: &State, selection: &Selection, by: &[By]) -> Result<Option<BTreeMap<Vec<String>, String>>> {
+    let daily = sums(state.db(), selection, &[by, &[By::Day]].concat(), false)?;
+    let days = daily.into_iter().filter_map(|(mut key, sum)| {
+        let day: i64 = key.pop()?.parse().ok()?;
+        Some((key, day, sum.runs))
+    });
+    let days: Vec<_> = days.collect();
+    let first = days.iter().map(|(_, day, _)| *day).min().unwrap_or(0);
+    let last = days.iter().map(|(_, day, _)| *day).max().unwrap_or(0);
+    let length = usize::try_from(last - first + 1).unwrap_or(1);
+    if length < 2 {
+        return Ok(None);
+    }
+    let mut runs: BTreeMap<Vec<String>, Vec<i64>> = BTreeMap::new();
+    for (key, day, count) in days {
+        let days = runs.entry(key).or_insert_with(|| vec![0; length]);
+        if let Some(day) = usize::try_from(day - first).ok().and_then(|place| days.get_mut(place)) {
+            *day += count;
+        }
+    }
+    Ok(Some(runs.into_iter().map(|(key, days)| (key, trend(&days))).collect()))
 }
 
 const STATS: &[&str] = &[
@@ -69,10 +98,10 @@ fn stats_json(by: &[By], key: &[String], sum: &Sum) -> Value {
         value[name(*by)] = key_json(*by, key);
     }
     let numbers = json!({
-        "runs": sum.runs, "good": sum.good, "success_rate": rate(sum), "p50_ms": sum.percentile(50),
-        "p95_ms": sum.percentile(95), "input_tokens": sum.input_tokens, "output_tokens": sum.output_tokens,
+        "runs": sum.runs, "good": sum.good, "success_rate": rate(sum), "p50_ms": sum.p50_ms,
+        "p95_ms": sum.p95_ms, "input_tokens": sum.input_tokens, "output_tokens": sum.output_tokens,
         "cache_read_tokens": sum.cache_read_tokens, "cache_write_tokens": sum.cache_write_tokens,
-        "cost_usd": dollars(sum.cost_micros), "hops": sum.hops,
+        "cost_usd": sum.cost().map(dollars), "hops": sum.hops,
     });
     if let (Some(value), Value::Object(numbers)) = (value.as_object_mut(), numbers) {
         value.extend(numbers);
@@ -93,14 +122,19 @@ fn stats_cells(by: &[By], key: &[String], sum: &Sum) -> Vec<Cell> {
     cells.extend([
         sum.runs.to_string().into(),
         Cell(format!("{:.1}%", 100.0 * good), ink),
-        sum.percentile(50).map(took).into(),
-        sum.percentile(95).map(took).into(),
-        show_count(sum.input_tokens + sum.cache_read_tokens + sum.cache_write_tokens).into(),
-        show_count(sum.output_tokens).into(),
-        show_cost(sum.cost_micros).into(),
+        sum.p50_ms.map(took).into(),
+        sum.p95_ms.map(took).into(),
+        told(sum, sum.input_tokens + sum.cache_read_tokens + sum.cache_write_tokens).into(),
+        told(sum, sum.output_tokens).into(),
+        sum.cost().map(show_cost).into(),
         sum.hops.to_string().into(),
     ]);
     cells
+}
+
+/// A number of tokens. Agents that read and wrote none did not tell.
+fn told(sum: &Sum, count: i64) -> Option<String> {
+    (sum.tokens() > 0).then(|| show_count(count))
 }
 
 fn rate(sum: &Sum) -> f64 {
@@ -190,75 +224,13 @@ fn usage_rows(sums: &Sums, by: &[By]) -> Vec<Vec<Cell>> {
         let mut cells: Vec<Cell> = by.iter().zip(key).map(|(by, key)| key_cell(*by, key)).collect();
         cells.extend([
             sum.runs.to_string().into(),
-            show_count(sum.input_tokens).into(),
-            show_count(sum.cache_read_tokens + sum.cache_write_tokens).into(),
-            show_count(sum.output_tokens).into(),
-            show_cost(sum.cost_micros).into(),
+            told(sum, sum.input_tokens).into(),
+            told(sum, sum.cache_read_tokens + sum.cache_write_tokens).into(),
+            told(sum, sum.output_tokens).into(),
+            sum.cost().map(show_cost).into(),
             bar(size(sum), most).into(),
         ]);
         cells
     });
     rows.collect()
-}
-
-/// A bar in eighths of a column; what is not nothing shows.
-fn bar(size: i64, most: i64) -> String {
-    static BLOCKS: OnceLock<bool> = OnceLock::new();
-    let blocks = BLOCKS.get_or_init(|| {
-        let variables = ["LC_ALL", "LC_CTYPE", "LANG"].map(|name| env::var(name).unwrap_or_default());
-        knows_blocks(variables.iter().map(String::as_str))
-    });
-    draw(size, most, *blocks)
-}
-
-/// Whether the locale has block elements. One that nobody chose says nothing about the terminal.
-fn knows_blocks<'a>(variables: impl IntoIterator<Item = &'a str>) -> bool {
-    let locale = variables.into_iter().find(|value| !value.is_empty()).map(str::to_ascii_lowercase);
-    locale.is_none_or(|locale| locale.contains("utf-8") || locale.contains("utf8"))
-}
-
-fn draw(size: i64, most: i64, blocks: bool) -> String {
-    const PARTS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
-    if size <= 0 || most <= 0 {
-        return String::new();
-    }
-    let eighths = i128::from(BAR) * 8 * i128::from(size) / i128::from(most);
-    let eighths = usize::try_from(eighths.max(1)).unwrap_or(0);
-    if !blocks {
-        return "#".repeat(eighths.div_ceil(8));
-    }
-    "█".repeat(eighths / 8) + PARTS.get(eighths % 8).copied().unwrap_or("")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_locale_without_block_elements_gets_none() {
-        for (variables, blocks) in [
-            (["", "", ""], true),
-            (["", "", "de_DE.UTF-8"], true),
-            (["C", "", "de_DE.UTF-8"], false),
-            (["", "C.utf8", "C"], true),
-            (["", "", "en_US.ISO-8859-1"], false),
-        ] {
-            assert_eq!(knows_blocks(variables), blocks, "{variables:?}");
-        }
-    }
-
-    #[test]
-    fn bars_are_as_long_as_they_should() {
-        for (size, most, text) in [
-            (0, 10, ""),
-            (1, 1_000_000, "▏"),
-            (10, 10, "████████████████████████"),
-            (1, 48, "▌"),
-            (3, 32, "██▎"),
-            (5, 0, ""),
-        ] {
-            assert_eq!(draw(size, most, true), text, "{size}/{most}");
-        }
-        assert_eq!(draw(3, 32, false), "###");
-    }
 }

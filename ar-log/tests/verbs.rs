@@ -211,13 +211,37 @@ fn sums_are_by_what_was_asked() {
     later(&["stats", "--by", "hour", "--cols", "hour,runs"]).check();
     later(&["stats", "--by", "hour", "--cols", "hour,runs", "-n", "9"]).stdout("9\t4\n").check();
     later(&["stats", "--by", "hour", "--cols", "hour,runs", "--since", "99d"]).stdout("9\t4\n").check();
+    for (number, sums) in [("0", ""), ("1", "n\t1\n"), ("2", "m\t1\nn\t1\n"), ("9", "m\t3\nn\t1\n")] {
+        log(&home, &["stats", "--by", "model", "--cols", "model,runs", "-n", number]).stdout(sums).check();
+    }
+    log(&home, &["stats", "--by", "provider", "--cols", "provider,runs", "-n", "1", "--verdict", "ok"])
+        .stdout("q\t1\n")
+        .check();
     log(&home, &["stats", "--by", "model"])
         .stdout(
-            "MODEL  RUNS   GOOD      P50      P95   READ  WRITTEN     COST  HOPS\n\
-             m         3  66.7%  1500 ms    1m 5s  1.21k      360    $1.51     1\n\
-             n         1   0.0%  1500 ms  1500 ms      0        0  $0.0000     0\n",
+            "MODEL  RUNS   GOOD      P50      P95   READ  WRITTEN   COST  HOPS\n\
+             m         3  66.7%  1500 ms    1m 5s  1.21k      360  $1.51     1\n\
+             n         1   0.0%  1500 ms  1500 ms      -        -      -     0\n",
         )
         .check();
+    // What nobody told is not nothing.
+    log(&home, &["stats", "--by", "model", "--cols", "model,cost_usd"]).stdout("m\t1.5123\nn\t\n").check();
+}
+
+#[test]
+fn sums_over_several_days_show_how_these_went() {
+    let home = past();
+    for (n, day) in [(5, 18), (6, 20), (7, 20)] {
+        Past::new(&home, n).with("/pick/at", format!("2025-11-{day}T09:00:00.000Z")).store(&home);
+    }
+    let table = "\
+MODEL  RUNS   GOOD      P50    P95   READ  WRITTEN   COST  HOPS  TREND
+m         6  83.3%  1500 ms  1m 5s  1.21k      360  $1.51     1  ▂ █
+";
+    log(&home, &["stats", "--by", "model", "--model", "m"]).stdout(table).check();
+    let ascii = log(&home, &["stats", "--by", "model"]).env("LC_ALL", "C").any_stdout().check();
+    assert!(String::from_utf8(ascii.stdout).unwrap().contains("  : #\n"));
+    log(&home, &["stats", "--by", "model", "--cols", "model,runs"]).stdout("m\t6\nn\t1\n").check();
 }
 
 #[test]

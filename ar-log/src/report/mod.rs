@@ -30,7 +30,7 @@ const OUTCOMES: [&str; 7] = [
 ];
 /// Beyond so many columns, a column is of several days.
 const MOST_COLUMNS: i64 = 60;
-const MOST_BARS: usize = 12;
+const MOST_BARS: usize = 30;
 
 /// `ar log report`: writes the report to a file, or to standard output.
 pub fn report(state_file: &Path, selection: &Selection, now: Stamp, to: Option<&Path>) -> Result<()> {
@@ -89,14 +89,14 @@ fn span(selection: &Selection, now: Stamp) -> String {
 }
 
 fn figures(all: &Sum) -> String {
-    let length = |percent| all.percentile(percent).map_or_else(|| "–".to_owned(), took);
+    let length = |ms: Option<i64>| ms.map_or_else(|| "–".to_owned(), took);
     let figures = [
         (all.runs.to_string(), "runs"),
         (percent(all), "good"),
-        (length(50), "median length"),
-        (length(95), "95th percentile"),
+        (length(all.p50_ms), "median length"),
+        (length(all.p95_ms), "95th percentile"),
         (show_count(all.tokens()), "tokens"),
-        (show_cost(all.cost_micros), "cost"),
+        (all.cost().map_or_else(|| "unknown".to_owned(), show_cost), "cost"),
         (all.hops.to_string(), "hops"),
     ];
     let items =
@@ -174,13 +174,16 @@ fn ranking(
         })
         .collect();
     ranked.sort_by(|a, b| b.size.total_cmp(&a.size));
-    ranked.truncate(MOST_BARS);
     let rows: Vec<Vec<String>> = ranked.iter().map(|bar| vec![bar.name.clone(), bar.words.clone()]).collect();
+    let heads = ["name", units];
+    let shown = format!("{units}; the first {MOST_BARS} of {}", ranked.len());
+    let units = if ranked.len() > MOST_BARS { &shown } else { units };
+    ranked.truncate(MOST_BARS);
     let said: Vec<String> = ranked.iter().map(|bar| format!("{} {}", bar.name, bar.words)).collect();
     let most = most.unwrap_or_else(|| ranked.iter().map(|bar| bar.size).fold(0.0, f64::max));
     let (height, drawing) = bars(&ranked, most);
     let says = format!("{}.", said.join("; "));
-    Figure { title, units, says, heads: &["name", units], rows }.html(id, height, &drawing, "")
+    Figure { title, units, says, heads: &heads, rows }.html(id, height, &drawing, "")
 }
 
 fn success(sums: &Sums) -> String {
@@ -190,9 +193,9 @@ fn success(sums: &Sums) -> String {
 }
 
 fn latency(sums: &Sums) -> String {
-    let size = |sum: &Sum| sum.percentile(50).map_or(0.0, precise);
-    let length = |sum: &Sum, percent| sum.percentile(percent).map_or_else(|| "–".to_owned(), took);
-    let words = |sum: &Sum| format!("{}, p95 {}", length(sum, 50), length(sum, 95));
+    let size = |sum: &Sum| sum.p50_ms.map_or(0.0, precise);
+    let length = |ms: Option<i64>| ms.map_or_else(|| "–".to_owned(), took);
+    let words = |sum: &Sum| format!("{}, p95 {}", length(sum.p50_ms), length(sum.p95_ms));
     ranking(
         "long",
         ("Length by provider", "median of the runs, and 95th percentile"),
@@ -212,6 +215,6 @@ fn tokens(sums: &Sums) -> String {
 }
 
 fn costs(sums: &Sums) -> String {
-    let words = |sum: &Sum| show_cost(sum.cost_micros);
+    let words = |sum: &Sum| sum.cost().map_or_else(|| "unknown".to_owned(), show_cost);
     ranking("cost", ("Cost by account", "US dollars"), sums, |sum| dollars(sum.cost_micros), words, None)
 }

@@ -4,13 +4,15 @@ use crate::cli::By;
 use crate::select::Selection;
 use anyhow::{Context, Result};
 use ar_core::Stamp;
-use rusqlite::types::Value;
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row, params_from_iter};
+use scan::Want;
 use std::collections::BTreeMap;
 
-mod lengths;
+mod scan;
 
 const DAY_MS: i64 = 86_400_000;
+const HOUR_MS: i64 = 3_600_000;
 
 /// What several runs come to.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -24,12 +26,17 @@ pub struct Sum {
     pub cache_read_tokens: i64,
     pub cache_write_tokens: i64,
     pub cost_micros: i64,
-    /// How long each took, in milliseconds, sorted.
-    pub elapsed_ms: Vec<i64>,
+    /// Runs whose cost is known.
+    pub priced: i64,
+    /// The median and the 95th percentile of the lengths, where they were asked for.
+    pub p50_ms: Option<i64>,
+    pub p95_ms: Option<i64>,
+    /// How long each took, while that is gathered.
+    elapsed_ms: Vec<i64>,
 }
 
 impl Sum {
-    fn add(&mut self, other: &Self) {
+    fn add(&mut self, other: Self) {
         self.runs += other.runs;
         self.good += other.good;
         self.hops += other.hops;
@@ -38,12 +45,23 @@ impl Sum {
         self.cache_read_tokens += other.cache_read_tokens;
         self.cache_write_tokens += other.cache_write_tokens;
         self.cost_micros += other.cost_micros;
+        self.priced += other.priced;
+        if self.elapsed_ms.is_empty() {
+            self.elapsed_ms = other.elapsed_ms;
+        } else {
+            self.elapsed_ms.extend(other.elapsed_ms);
+        }
     }
 
-    /// The least length that so many percent of the runs did not exceed.
-    pub fn percentile(&self, percent: usize) -> Option<i64> {
-        let rank = (self.elapsed_ms.len() * percent).div_ceil(100);
-        self.elapsed_ms.get(rank.saturating_sub(1)).copied()
+    /// What the runs cost in millionths of a US dollar, where that is known of any.
+    pub fn cost(&self) -> Option<i64> {
+        (self.priced > 0).then_some(self.cost_micros)
+    }
+
+    fn rank(&mut self) {
+        let mut lengths = std::mem::take(&mut self.elapsed_ms);
+        self.p50_ms = percentile(&mut lengths, 50);
+        self.p95_ms = percentile(&mut lengths, 95);
     }
 
     /// Tokens read and written, those of the cache included.
@@ -52,28 +70,36 @@ impl Sum {
     }
 }
 
+/// The least length that so many percent of the others did not exceed.
+fn percentile(lengths: &mut [i64], percent: usize) -> Option<i64> {
+    let rank = (lengths.len() * percent).div_ceil(100).checked_sub(1)?;
+    // Sorting a million takes four times as long.
+    Some(*lengths.select_nth_unstable(rank).1)
+}
+
 /// Sums by the values of `by`, in the order of these.
 pub type Sums = BTreeMap<Vec<String>, Sum>;
 
-/// Sums up the runs that are over. With `lengths`, percentiles can be asked for.
+/// Sums up the runs that are over. With `lengths`, their percentiles are among what is found.
 pub fn sums(db: &Connection, selection: &Selection, by: &[By], lengths: bool) -> Result<Sums> {
+    let selection = &selection.last(db)?;
     let mut sums = Sums::new();
     let whole = whole_days(selection).filter(|_| selection.is_plain() && !by.contains(&By::Hour));
     if let Some((from, to)) = whole {
-        let (condition, values) = selection.condition_of_days(from, to);
-        add(db, &mut sums, &from_tally(by, &condition), values, by.len())?;
+        add_days(db, &mut sums, selection, (from, to), by)?;
         for (since, until) in [(selection.since, Some(start(from))), (Some(start(to)), selection.until)] {
             if since < until || until.is_none() {
-                add_runs(db, &mut sums, &selection.between(since, until), by)?;
+                scan::add(db, &mut sums, &selection.between(since, until), by, Want::Sums)?;
             }
         }
+        sums.retain(|_, sum| sum.runs > 0);
+        if lengths {
+            scan::add(db, &mut sums, selection, by, Want::Lengths)?;
+        }
     } else {
-        add_runs(db, &mut sums, selection, by)?;
+        scan::add(db, &mut sums, selection, by, if lengths { Want::Both } else { Want::Sums })?;
     }
-    sums.retain(|_, sum| sum.runs > 0);
-    if lengths {
-        lengths::add(db, &mut sums, selection, by)?;
-    }
+    sums.values_mut().for_each(Sum::rank);
     Ok(sums)
 }
 
@@ -85,27 +111,23 @@ fn whole_days(selection: &Selection) -> Option<(i64, i64)> {
     (from < to).then_some((from, to))
 }
 
-pub(super) fn start(day: i64) -> Stamp {
+fn start(day: i64) -> Stamp {
     Stamp(day.saturating_mul(DAY_MS))
 }
 
-fn add_runs(db: &Connection, sums: &mut Sums, selection: &Selection, by: &[By]) -> Result<()> {
-    let (condition, values) = over(selection);
-    add(db, sums, &from_runs(by, &condition), values, by.len())
-}
-
-/// The condition of runs that are over.
-fn over(selection: &Selection) -> (String, Vec<Value>) {
-    let (condition, values) = selection.condition();
-    let and = if condition.is_empty() { "WHERE" } else { "AND" };
-    (format!("{condition} {and} status <> 'picked'"), values)
-}
-
-fn add(db: &Connection, sums: &mut Sums, sql: &str, values: Vec<Value>, keys: usize) -> Result<()> {
-    let mut select = db.prepare(sql)?;
+/// Adds the sums that are kept of whole days.
+fn add_days(
+    db: &Connection,
+    sums: &mut Sums,
+    selection: &Selection,
+    (from, to): (i64, i64),
+    by: &[By],
+) -> Result<()> {
+    let (condition, values) = selection.condition_of_days(from, to);
+    let mut select = db.prepare(&from_tally(by, &condition))?;
     let mut rows = select.query(params_from_iter(values)).context("cannot sum up the runs")?;
     while let Some(row) = rows.next()? {
-        let number = |index: usize| row.get(keys + index);
+        let number = |index: usize| row.get(by.len() + index);
         let sum = Sum {
             runs: number(0)?,
             good: number(1)?,
@@ -115,32 +137,20 @@ fn add(db: &Connection, sums: &mut Sums, sql: &str, values: Vec<Value>, keys: us
             cache_read_tokens: number(5)?,
             cache_write_tokens: number(6)?,
             cost_micros: number(7)?,
-            elapsed_ms: Vec::new(),
+            priced: number(8)?,
+            ..Sum::default()
         };
-        sums.entry(key(row, keys)?).or_default().add(&sum);
+        let key = (0..by.len()).map(|index| text(row, index)).collect::<rusqlite::Result<_>>()?;
+        sums.entry(key).or_default().add(sum);
     }
     Ok(())
 }
 
-pub(super) fn key(row: &Row, keys: usize) -> rusqlite::Result<Vec<String>> {
-    (0..keys).map(|index| text(row, index)).collect()
-}
-
 fn text(row: &Row, index: usize) -> rusqlite::Result<String> {
     Ok(match row.get_ref(index)? {
-        rusqlite::types::ValueRef::Integer(number) => number.to_string(),
+        ValueRef::Integer(number) => number.to_string(),
         other => other.as_str()?.to_owned(),
     })
-}
-
-fn from_runs(by: &[By], condition: &str) -> String {
-    let columns = columns(
-        by,
-        "count(*), count(CASE WHEN verdict = 'ok' THEN 1 END), count(CASE WHEN attempt > 1 THEN 1 END), \
-         coalesce(sum(input_tokens), 0), coalesce(sum(output_tokens), 0), coalesce(sum(cache_read_tokens), 0), \
-         coalesce(sum(cache_write_tokens), 0), coalesce(sum(cost_micros), 0)",
-    );
-    format!("SELECT {columns} FROM run {condition} {}", grouped(by))
 }
 
 fn from_tally(by: &[By], condition: &str) -> String {
@@ -152,31 +162,14 @@ fn from_tally(by: &[By], condition: &str) -> String {
         By::Day | By::Hour => "day, ",
     });
     let names: String = names.collect();
+    let numbers: Vec<String> = (1..=by.len()).map(|number| number.to_string()).collect();
+    let grouped = if numbers.is_empty() { String::new() } else { format!("GROUP BY {}", numbers.join(", ")) };
     format!(
         "SELECT {names} coalesce(sum(runs), 0), coalesce(sum(CASE WHEN outcome = 'ok' THEN runs ELSE 0 END), 0), \
            coalesce(sum(hops), 0), coalesce(sum(input_tokens), 0), coalesce(sum(output_tokens), 0), \
-           coalesce(sum(cache_read_tokens), 0), coalesce(sum(cache_write_tokens), 0), coalesce(sum(cost_micros), 0) \
-         FROM tally {condition} {}",
-        grouped(by)
+           coalesce(sum(cache_read_tokens), 0), coalesce(sum(cache_write_tokens), 0), coalesce(sum(cost_micros), 0), \
+           coalesce(sum(priced), 0) FROM tally {condition} {grouped}"
     )
-}
-
-/// The keys as columns of a run, and what follows them.
-pub(super) fn columns(by: &[By], others: &str) -> String {
-    let names = by.iter().map(|by| match by {
-        By::Model => "coalesce(model, ''), ",
-        By::Provider => "coalesce(provider, ''), ",
-        By::Account => "coalesce(account, ''), ",
-        By::Class => "coalesce(class, verdict, status), ",
-        By::Day => "picked_at / 86400000, ",
-        By::Hour => "picked_at / 3600000 % 24, ",
-    });
-    names.collect::<String>() + others
-}
-
-fn grouped(by: &[By]) -> String {
-    let numbers: Vec<String> = (1..=by.len()).map(|number| number.to_string()).collect();
-    if numbers.is_empty() { String::new() } else { format!("GROUP BY {}", numbers.join(", ")) }
 }
 
 #[cfg(test)]
@@ -226,8 +219,9 @@ mod tests {
                 let at = |hour: Option<i64>| hour.map(|hour| Stamp(hour * HOUR));
                 let plain = Selection::default().between(at(since), at(until));
                 let mut raw = Sums::new();
-                add_runs(state.db(), &mut raw, &plain, by).unwrap();
-                assert_eq!(sums(state.db(), &plain, by, false).unwrap(), raw, "{by:?} {since:?} {until:?}");
+                scan::add(state.db(), &mut raw, &plain, by, Want::Both).unwrap();
+                raw.values_mut().for_each(Sum::rank);
+                assert_eq!(sums(state.db(), &plain, by, true).unwrap(), raw, "{by:?} {since:?} {until:?}");
             }
         }
     }
@@ -237,10 +231,12 @@ mod tests {
         let (_dir, state) = history();
         let all = sums(state.db(), &Selection::default(), &[], true).unwrap();
         let sum = &all[&Vec::new()];
-        assert_eq!((sum.percentile(50), sum.percentile(95)), (Some(490), Some(940)));
-        let by = sums(state.db(), &Selection::default(), &[By::Provider], true).unwrap();
-        assert_eq!(by[&vec!["p0".to_owned()]].elapsed_ms.len(), 25);
-        assert_eq!(Sum::default().percentile(50), None);
+        assert_eq!((sum.p50_ms, sum.p95_ms), (Some(490), Some(940)));
+        for (lengths, percent, found) in
+            [(&[][..], 50, None), (&[7], 50, Some(7)), (&[7], 95, Some(7)), (&[3, 1, 2], 50, Some(2))]
+        {
+            assert_eq!(percentile(&mut lengths.to_vec(), percent), found, "{lengths:?} {percent}");
+        }
     }
 
     #[test]
