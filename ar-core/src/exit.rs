@@ -124,10 +124,16 @@ pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
         .any(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
 }
 
+/// Whether a character is none that shows, but one that a terminal or a browser obeys: the control characters, and those of
+/// Unicode that begin a line or turn the direction of what follows, so that a text looks like another.
+pub fn is_obeyed(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 /// Folds control characters, so that a message stays one line and no terminal obeys it.
 pub fn one_line(text: &str) -> String {
     text.chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
+        .map(|c| if is_obeyed(c) { ' ' } else { c })
         .collect::<String>()
         .split(' ')
         .filter(|word| !word.is_empty())
@@ -161,5 +167,6 @@ mod tests {
     #[test]
     fn a_message_is_one_line() {
         assert_eq!(one_line("a\nb\x1b[31m  c\r\n"), "a b [31m c");
+        assert_eq!(one_line("pay \u{202e}eno\u{2066}\u{2028}two \u{5d0}"), "pay eno two \u{5d0}");
     }
 }

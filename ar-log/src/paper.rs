@@ -4,8 +4,10 @@ use crate::cli::{Color, Format, Print};
 use crate::when;
 use anyhow::{Context, Result};
 use ar_core::config::with_nearest;
+use ar_core::exit::{is_obeyed, one_line};
 use ar_core::{Failure, Stamp};
 use serde_json::Value;
+use std::borrow::Cow;
 use std::env;
 use std::io::{IsTerminal, Write, stdout};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
@@ -14,6 +16,8 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 const NARROWEST: usize = 8;
 /// Other texts are not squeezed below this width where columns can be left out instead.
 const NARROW: usize = 16;
+/// The width below which no text is squeezed as long as another can be.
+const LETTERS: usize = 4;
 /// Below so many columns times are short.
 const SHORT_TIMES: usize = 70;
 /// The space between columns.
@@ -133,9 +137,10 @@ impl Paper {
     pub fn table(&self, columns: &[Column], rows: &[Vec<Cell>]) -> Result<()> {
         let heads = columns.iter().map(|(head, _)| Cell(word(head).to_owned(), Ink::Head));
         let heads: Vec<Cell> = heads.collect();
-        let widths = self.widths(columns, &heads, rows);
+        let rows = shown(rows);
+        let widths = self.widths(columns, &heads, &rows);
         let mut out = stdout().lock();
-        for row in std::iter::once(&heads).chain(rows) {
+        for row in std::iter::once(&heads).chain(rows.iter()) {
             let line = self.line(columns, &widths, row);
             writeln!(out, "{line}").context(CANNOT)?;
         }
@@ -144,9 +149,10 @@ impl Paper {
 
     /// One line without a table around it, for rows that come one by one.
     pub fn loose_line(&self, columns: &[Column], row: &[Cell]) -> String {
+        let row: Vec<Cell> = row.iter().map(shown_cell).collect();
         let mut widths: Vec<usize> = row.iter().map(|cell| cell.0.width()).collect();
         self.squeeze(columns, &mut widths);
-        self.line(columns, &widths, row)
+        self.line(columns, &widths, &row)
     }
 
     /// One line of a table whose widths are known. A column without width is left out.
@@ -199,8 +205,9 @@ impl Paper {
                 }
             }
         }
-        for narrowest in [NARROWEST, 1] {
-            for index in texts.iter().rev() {
+        // A time or a name that is cut tells nothing, so the first column gives way last.
+        for (narrowest, spared) in [(NARROWEST, 1), (LETTERS, 1), (NARROWEST, 0), (1, 0)] {
+            for index in texts.iter().skip(spared).rev() {
                 shrink(widths, *index, narrowest, most);
             }
         }
@@ -222,6 +229,20 @@ impl Paper {
             _ => text.to_owned(),
         }
     }
+}
+
+/// Cells without what a terminal would obey: a record that somebody else wrote may name its provider as it likes.
+fn shown(rows: &[Vec<Cell>]) -> Cow<'_, [Vec<Cell>]> {
+    if rows.iter().flatten().any(|cell| cell.0.contains(is_obeyed)) {
+        Cow::Owned(rows.iter().map(|row| row.iter().map(shown_cell).collect()).collect())
+    } else {
+        Cow::Borrowed(rows)
+    }
+}
+
+fn shown_cell(cell: &Cell) -> Cell {
+    let text = if cell.0.contains(is_obeyed) { one_line(&cell.0) } else { cell.0.clone() };
+    Cell(text, cell.1)
 }
 
 /// A column's head without what it says of the column.
@@ -312,6 +333,13 @@ mod tests {
     }
 
     #[test]
+    fn no_cell_gives_orders() {
+        let row = vec!["\u{202e}p\n\u{1b}[31mred".into(), Cell::from("é漢\u{5d0}")];
+        let cells: Vec<String> = shown(&[row])[0].iter().map(|cell| cell.0.clone()).collect();
+        assert_eq!(cells, ["p [31mred", "é漢\u{5d0}"]);
+    }
+
+    #[test]
     fn the_elastic_column_gives_way() {
         let paper = Paper { format: Format::Table, cols: Vec::new(), color: false, width: Some(20) };
         let columns = [("A", false), ("[TEXT]", false), ("N", true)];
@@ -335,6 +363,8 @@ mod tests {
             (70, "2026-11-20  01KAG1B000000  quota_exhausted (usage_…  $0.1234  hello y…"),
             (60, "2026-11-20  01KAG1B000000  quota_exhausted…  hello y…"),
             (40, "2026-11-20  01KAG1B…  quota_e…  hello y…"),
+            (36, "2026-11-20  01KAG1B…  quota_e…  hel…"),
+            (26, "2026-11…  01K…  quo…  hel…"),
             (14, "2026…  …  …  …"),
         ] {
             let paper = Paper { format: Format::Table, cols: Vec::new(), color: false, width: Some(width) };

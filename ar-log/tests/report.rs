@@ -45,6 +45,15 @@ fn a_report_needs_nothing_else_and_every_chart_has_words() {
 }
 
 #[test]
+fn a_cooldown_is_drawn_though_the_provider_told_no_time() {
+    let home = Home::new();
+    Past::new(&home, 1).fails("auth_expired").store(&home);
+    let html = report(&home, &[]);
+    assert!(html.contains("1 cooldowns of 1 accounts."), "{html}");
+    assert!(html.contains("auth_expired from 2025-11-20 10:00:00 to 2025-11-20 10:30:00"), "{html}");
+}
+
+#[test]
 fn an_empty_history_has_a_report() {
     let home = Home::new();
     let html = report(&home, &["--since", "2h"]);

@@ -1,11 +1,17 @@
 //! Charts as SVG. Each is a figure with a title, its units, a text alternative, and its numbers as a table.
 
 use crate::list::precise;
+use crate::paper::fit;
+use ar_core::exit::is_obeyed;
 use std::fmt::Write;
+use unicode_width::UnicodeWidthStr;
 
 /// The width of every chart in its own units. It is that of a phone, so that text is never scaled down to dust.
 const WIDTH: f64 = 400.0;
 const ROW: f64 = 26.0;
+/// So many letters have room across a chart, if they are not all wide, and so many beside flows.
+const LETTERS: usize = 54;
+const LETTERS_OF_FLOWS: usize = 14;
 
 /// A figure: what it shows and in which units.
 pub struct Figure<'a> {
@@ -65,11 +71,12 @@ pub fn bars(bars: &[Bar], most: f64) -> (f64, String) {
     let mut y = 0.0;
     for bar in bars {
         let width = if most > 0.0 { (WIDTH * bar.size / most).clamp(0.0, WIDTH) } else { 0.0 };
+        let short = escape(&fit(&bar.name, LETTERS.saturating_sub(bar.words.width() + 2)));
         let (name, words) = (escape(&bar.name), escape(&bar.words));
         // Writing into a text cannot fail.
         let _ = writeln!(
             svg,
-            "<text x=\"0\" y=\"{:.0}\">{name}</text><text class=\"faint\" x=\"{WIDTH}\" y=\"{:.0}\" text-anchor=\"end\">{words}</text>\
+            "<text x=\"0\" y=\"{:.0}\">{short}</text><text class=\"faint\" x=\"{WIDTH}\" y=\"{:.0}\" text-anchor=\"end\">{words}</text>\
              <rect class=\"bar\" x=\"0\" y=\"{:.0}\" width=\"{width:.1}\" height=\"9\" rx=\"2\"><title>{name}: {words}</title></rect>",
             y + 12.0,
             y + 12.0,
@@ -146,7 +153,7 @@ pub fn timeline(lines: &[(String, Vec<Span>)], from: &str, to: &str) -> (f64, St
     let mut svg = String::new();
     let mut y = 0.0;
     for (name, spans) in lines {
-        let _ = write!(svg, "<text x=\"0\" y=\"{:.0}\">{}</text>", y + 12.0, escape(name));
+        let _ = write!(svg, "<text x=\"0\" y=\"{:.0}\">{}</text>", y + 12.0, escape(&fit(name, LETTERS)));
         let _ = writeln!(
             svg,
             "<line class=\"grid\" x1=\"0\" x2=\"{WIDTH}\" y1=\"{0:.0}\" y2=\"{0:.0}\"/>",
@@ -203,11 +210,7 @@ pub fn flows(flows: &[(String, String, i64)]) -> (f64, String) {
     for (names, x, anchor) in [(&left, 104, "end"), (&right, 296, "start")] {
         for name in names {
             let at = y(names, name) + 4.0;
-            let short: String = if name.chars().count() > 16 {
-                name.chars().take(15).chain(['…']).collect()
-            } else {
-                (*name).to_owned()
-            };
+            let short = fit(name, LETTERS_OF_FLOWS);
             let _ = write!(
                 svg,
                 "<text x=\"{x}\" y=\"{at:.1}\" text-anchor=\"{anchor}\">{}</text>",
@@ -241,7 +244,7 @@ pub fn escape(text: &str) -> String {
             '>' => html.push_str("&gt;"),
             '"' => html.push_str("&quot;"),
             '\'' => html.push_str("&#39;"),
-            c if c.is_control() => html.push(' '),
+            c if is_obeyed(c) => html.push(' '),
             c => html.push(c),
         }
     }
@@ -254,7 +257,15 @@ mod tests {
 
     #[test]
     fn text_cannot_leave_its_place() {
-        assert_eq!(escape("<a href='x'>\"&\u{1b}"), "&lt;a href=&#39;x&#39;&gt;&quot;&amp; ");
+        assert_eq!(escape("<a href='x'>\"&\u{1b}\u{202e}"), "&lt;a href=&#39;x&#39;&gt;&quot;&amp;  ");
+    }
+
+    #[test]
+    fn a_long_name_leaves_room_for_the_words() {
+        let bar = Bar { name: "x".repeat(300), words: "75.1 % of 614".into(), size: 1.0 };
+        let (_, svg) = bars(&[bar], 1.0);
+        assert!(svg.contains(&format!(">{}…</text>", "x".repeat(38))), "{svg}");
+        assert!(svg.contains(&format!("<title>{}: 75.1", "x".repeat(300))), "{svg}");
     }
 
     #[test]

@@ -16,28 +16,14 @@ const MOST_COOLDOWNS: u32 = 300;
 const MOST_FLOWS: u32 = 24;
 const MOST_RUNS: u32 = 15;
 
-/// When each account rested, from the failures that named a time.
+/// When each account rested.
 pub fn cooldowns(db: &Connection, selection: &Selection, now: Stamp) -> Result<String> {
-    let runs = ordered(
-        db,
-        selection,
-        "class IS NOT NULL AND verdict = 'provider'",
-        "picked_at DESC",
-        MOST_COOLDOWNS,
-    )?;
-    let mut rests: Vec<(String, String, Stamp, Stamp)> = Vec::new();
-    for run in runs {
-        let record = run.record(Path::new(""))?;
-        let until = record
-            .as_ref()
-            .and_then(|record| record.pointer("/diagnosis/retry_at")?.as_str())
-            .map(Stamp::parse);
-        if let (Some(Ok(until)), Some(account), Some(class), Some(from)) =
-            (until, run.account, run.class, run.ended_at)
-        {
-            rests.push((account, class, from, until.max(from)));
-        }
-    }
+    let runs = ordered(db, selection, "cooled_until IS NOT NULL", "picked_at DESC", MOST_COOLDOWNS)?;
+    let rests = runs.into_iter().filter_map(|run| {
+        let (from, until) = (run.ended_at?, run.cooled_until?);
+        Some((run.account?, run.class?, from, until.max(from)))
+    });
+    let rests: Vec<(String, String, Stamp, Stamp)> = rests.collect();
     let first = rests.iter().map(|(_, _, from, _)| *from).min().unwrap_or(now);
     let last =
         rests.iter().map(|(_, _, _, until)| *until).max().unwrap_or(now).min(now).max(Stamp(first.0 + 1));
@@ -51,7 +37,11 @@ pub fn cooldowns(db: &Connection, selection: &Selection, now: Stamp) -> Result<S
     }
     let figure = Figure {
         title: "Cooldowns by account",
-        units: "time from a failure to the time at which the provider said to try again",
+        units: if rows.len() < usize::try_from(MOST_COOLDOWNS)? {
+            "time from a failure to the end of the cooldown"
+        } else {
+            "time from a failure to the end of the cooldown; the last ones"
+        },
         says: format!("{} cooldowns of {} accounts.", rows.len(), lines.len()),
         heads: &["account", "class", "from", "to"],
         rows,
@@ -143,7 +133,7 @@ fn list(runs: &[Run]) -> String {
         )
     };
     format!(
-        "<div class=\"wide\"><table><thead><tr><th>picked</th><th>provider</th><th>result</th><th class=\"n\">took</th>\
+        "<div class=\"wide\"><table class=\"runs\"><thead><tr><th>picked</th><th>provider</th><th>result</th><th class=\"n\">took</th>\
          <th>prompt</th></tr></thead><tbody>{}</tbody></table></div>\n",
         runs.iter().map(row).collect::<String>()
     )
