@@ -45,11 +45,13 @@ pub fn check(state_file: &Path, repair: Option<&Secrets>, now: Stamp) -> Result<
         if repair.is_some() { State::open(state_file)? } else { State::open_to_read(state_file)? };
     let mut findings = Findings { wrong: 0, repaired: 0 };
     if !is_whole(state.db(), &mut findings)? {
-        let failure =
-            Failure::new(exit::NO, format!("the state database '{}' is damaged", state_file.display()));
-        let hint = "what can be read is saved by 'ar log export'; move it away, import that, and 'ar log check --repair' \
-                    finds the other runs by their files";
-        return Err(failure.hint(hint).into());
+        if repair.is_none() {
+            let message = format!("the state database '{}' is damaged", state_file.display());
+            let hint = "'ar log check --repair' makes it anew from what can be read, and keeps a copy of it as it is";
+            return Err(Failure::new(exit::NO, message).hint(hint).into());
+        }
+        drop(state);
+        state = made_anew(state_file, &mut findings)?;
     }
     if state.db().is_readonly(rusqlite::MAIN_DB)? {
         index_by_size(state.db(), &mut findings)?;
@@ -72,6 +74,20 @@ pub fn check(state_file: &Path, repair: Option<&Secrets>, now: Stamp) -> Result<
     writeln!(stdout().lock(), "{runs} runs, {verdict}")?;
     state.close()?;
     Ok(wrong == repaired)
+}
+
+/// Makes the database anew, so that whatever was found in it is repaired.
+fn made_anew(state_file: &Path, findings: &mut Findings) -> Result<State> {
+    let copy = State::rescue(state_file)?;
+    let state = State::open(state_file)?;
+    findings.repaired = findings.wrong;
+    let runs: i64 = state.db().query_row("SELECT count(*) FROM run", [], |row| row.get(0))?;
+    writeln!(
+        stdout().lock(),
+        "the database: made anew with {runs} runs that could be read; as it was it is '{}'",
+        copy.display()
+    )?;
+    Ok(state)
 }
 
 /// Whether every page of the database can be read. Where not, nothing else that it says can be trusted.
@@ -258,7 +274,7 @@ pub fn secrets(state_file: &Path, secrets: &Secrets) -> Result<bool> {
             let mut select = state.db().prepare(&sql)?;
             let mut rows = select.query([])?;
             while let Some(row) = rows.next()? {
-                if !secrets.find(row.get_ref(1)?.as_str()?).is_empty() {
+                if !secrets.find(&String::from_utf8_lossy(row.get_ref(1)?.as_bytes()?)).is_empty() {
                     clean = false;
                     let key_is = if key == "id" { "run" } else { key };
                     writeln!(

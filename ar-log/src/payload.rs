@@ -119,7 +119,7 @@ pub fn look_after_lost(
         .context("cannot read which runs were lost")?;
     for run in lost {
         let dir = run_dir(state_file, &run);
-        let Some(_lock) = claim(&dir) else { continue };
+        let Ok(_lock) = claim(&dir) else { continue };
         if content == LogContent::None {
             remove_dir(&dir)?;
         } else {
@@ -137,13 +137,11 @@ pub fn look_after_lost(
     Ok(())
 }
 
-/// Keeps others out of a run's directory, as ar-exec does; where there is no lock nobody is in. None where somebody is.
-fn claim(dir: &Path) -> Option<Option<File>> {
-    let lock = File::open(dir.join("lock")).ok();
-    match &lock {
-        Some(file) if flock(file, FlockOperation::NonBlockingLockExclusive).is_err() => None,
-        _ => Some(lock),
-    }
+/// Keeps others out of a run's directory, as ar-exec does; where there is no lock nobody is in. An error where somebody is.
+fn claim(dir: &Path) -> io::Result<Option<File>> {
+    let Ok(lock) = File::open(dir.join("lock")) else { return Ok(None) };
+    flock(&lock, FlockOperation::NonBlockingLockExclusive)?;
+    Ok(Some(lock))
 }
 
 /// Removes a directory with all that is in it, if it is there.
@@ -211,7 +209,7 @@ fn plain(state: &State, before: Stamp, most_bytes: u64, most: u32) -> Result<Vec
 fn compress_run(state: &mut State, state_file: &Path, run: &str) -> Result<bool> {
     let dir = run_dir(state_file, run);
     // ar-exec may be about to replay the run.
-    let Some(_lock) = claim(&dir) else { return Ok(false) };
+    let Ok(_lock) = claim(&dir) else { return Ok(false) };
     compress_files(&dir)?;
     let bytes = i64::try_from(payload_bytes(&dir)?).ok();
     state.write(|db| {

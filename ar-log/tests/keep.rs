@@ -468,14 +468,14 @@ fn what_can_be_read_of_a_damaged_database_is_saved() {
     log(&home, &["list", "-n", "40"])
         .status(2)
         .stderr(
-            "ar-log: cannot use the state database '[HOME]/[..]/state.db': it is damaged or not a database\n\
-             hint: move it away and a new one is made; nothing was changed\n",
+            "ar-log: cannot use the state database '[HOME]/[..]/state.db': it is damaged\n\
+             hint: 'ar log check --repair' makes it anew from what can be read; [..]\n",
         )
         .check();
     log(&home, &["check"])
         .status(1)
         .any_stdout()
-        .stderr("ar-log: the state database '[HOME]/[..]/state.db' is damaged\nhint: what can be read is saved by [..]\n")
+        .stderr("ar-log: the state database '[HOME]/[..]/state.db' is damaged\nhint: 'ar log check --repair' [..]\n")
         .check();
     let saved = log(&home, &["export"]).status(2).any_stdout().any_stderr().check();
     let lost = String::from_utf8(saved.stderr).unwrap().lines().count() - 1;
@@ -485,6 +485,16 @@ fn what_can_be_read_of_a_damaged_database_is_saved() {
         .stdin(saved.stdout)
         .stdout(format!("imported {} runs, 0 were known\n", 40 - lost))
         .check();
+    // The rows that are lost come back by their files.
+    let later = || history::log(&home, &["check"]).env("AGENT_RUNNER_NOW", "2025-11-21T10:00:00Z");
+    let mended = later().arg("--repair").any_stdout().check().stdout;
+    let mended = String::from_utf8(mended).unwrap();
+    assert!(mended.contains(&format!("made anew with {} runs", 40 - lost)), "{mended}");
+    assert!(mended.contains("/state.db.damaged-1'\n"), "{mended}");
+    later().stdout("40 runs, nothing is wrong\n").check();
+    assert_eq!(home.query("SELECT count(*) FROM run WHERE status = 'lost'"), [lost.to_string()]);
+    let copy = home.state().with_file_name("state.db.damaged-1");
+    assert_eq!(fs::metadata(copy).unwrap().permissions().mode() & 0o777, 0o600);
 }
 
 #[test]

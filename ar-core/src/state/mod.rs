@@ -5,6 +5,7 @@
 
 mod place;
 mod read_only;
+mod rescue;
 mod schema;
 mod turn;
 
@@ -67,6 +68,14 @@ impl State {
         };
         let db = db.map_err(|error| explain(path, error))?;
         Ok(Self { db, path: path.to_owned(), has_waited: false })
+    }
+
+    /// Makes a damaged database anew from what can be read of it, and gives the path of a copy of the damaged one.
+    ///
+    /// Where nothing can be read, it is an error, and nothing is changed.
+    pub fn rescue(path: &Path) -> anyhow::Result<PathBuf> {
+        place::refuse_network(path)?;
+        rescue::rescue(path).map_err(|error| explain(path, error))
     }
 
     /// The connection, for statements that only read.
@@ -228,9 +237,13 @@ pub fn explain(path: &Path, error: anyhow::Error) -> anyhow::Error {
         return error;
     };
     let (what, hint) = match cause.sqlite_error_code() {
-        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
+        Some(ErrorCode::NotADatabase) => {
             ("it is damaged or not a database", "move it away and a new one is made; nothing was changed")
         }
+        Some(ErrorCode::DatabaseCorrupt) => (
+            "it is damaged",
+            "'ar log check --repair' makes it anew from what can be read; if it cannot, move the file away",
+        ),
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
             ("another process has kept it locked for 30 seconds", "fuser(1) tells which process has it open")
         }
