@@ -1,13 +1,13 @@
 //! A template's `env_command`: a variable whose value a password manager prints.
 
-use crate::signals::{Signals, sleep};
+use crate::signals::{Signals, is_readable, sleep};
 use anyhow::{Context, bail};
 use ar_core::processes::{self, Below};
 use ar_core::{Failure, Stamp, record};
 use rustix::process::{Pid, Signal};
 use std::ffi::OsString;
 use std::io::Read;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -88,15 +88,11 @@ fn read(child: &mut Child, signals: &Signals) -> anyhow::Result<Vec<u8>> {
 }
 
 /// Waits for something to read, or for the end of the command; a signal that ends the run ends this too.
-fn sleep_for_input(
-    input: std::os::fd::BorrowedFd,
-    signals: &Signals,
-    left: Duration,
-) -> anyhow::Result<bool> {
+fn sleep_for_input(input: BorrowedFd, signals: &Signals, left: Duration) -> anyhow::Result<bool> {
     sleep(&[input, signals.ending(), signals.child()], Some(left))?;
     signals.forget_child();
     if signals.was_told_to_end() {
         bail!("a signal came first");
     }
-    Ok(crate::signals::is_readable(input))
+    Ok(is_readable(input))
 }

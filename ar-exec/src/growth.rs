@@ -3,13 +3,21 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
+#[cfg(not(target_os = "linux"))]
+use {
+    rustix::buffer::spare_capacity,
+    rustix::event::kqueue::{Event, EventFilter, EventFlags, VnodeEvents, kevent, kqueue},
+    std::fs::File,
+    std::os::fd::AsRawFd,
+    std::time::Duration,
+};
 
 /// Becomes readable when one of some files has been written to.
 #[derive(Debug)]
 pub struct Growth {
     events: OwnedFd,
     #[cfg(not(target_os = "linux"))]
-    _files: Vec<std::fs::File>,
+    files: Vec<File>,
 }
 
 impl AsFd for Growth {
@@ -42,10 +50,8 @@ impl Growth {
     /// Starts to watch the files.
     #[allow(unsafe_code, reason = "kevent takes descriptors by number")]
     pub fn of(files: &[&Path]) -> io::Result<Self> {
-        use rustix::event::kqueue::{Event, EventFilter, EventFlags, VnodeEvents, kevent, kqueue};
-        use std::os::fd::AsRawFd;
         let events = kqueue()?;
-        let files = files.iter().map(std::fs::File::open).collect::<io::Result<Vec<_>>>()?;
+        let files = files.iter().map(File::open).collect::<io::Result<Vec<_>>>()?;
         let changes: Vec<Event> = files
             .iter()
             .map(|file| {
@@ -54,27 +60,16 @@ impl Growth {
             })
             .collect();
         // SAFETY: the descriptors are open, and stay so for as long as the queue, which is dropped with them.
-        unsafe { kevent(&events, &changes, &mut [] as &mut [Event; 0], Some(std::time::Duration::ZERO))? };
-        Ok(Self { events, _files: files })
+        unsafe { kevent(&events, &changes, &mut [] as &mut [Event; 0], Some(Duration::ZERO))? };
+        Ok(Self { events, files })
     }
 
     /// Forgets what has happened so far. What the events say does not matter, only that they came.
     #[allow(unsafe_code, reason = "kevent takes descriptors by number")]
     pub fn forget(&self) {
-        let mut events = Vec::with_capacity(8);
-        let none = Some(std::time::Duration::ZERO);
-        // SAFETY: nothing is added to the queue here.
-        while unsafe {
-            rustix::event::kqueue::kevent(
-                &self.events,
-                &[],
-                rustix::buffer::spare_capacity(&mut events),
-                none,
-            )
-        }
-        .is_ok_and(|n| n > 0)
-        {
-            events.clear();
-        }
+        // The queue holds one event for each file, however often it was written to.
+        let mut events = Vec::with_capacity(self.files.len());
+        // SAFETY: nothing is added to the queue here. What cannot be taken wakes the follower once more, and no more.
+        let _ = unsafe { kevent(&self.events, &[], spare_capacity(&mut events), Some(Duration::ZERO)) };
     }
 }
