@@ -15,7 +15,7 @@ pub(super) fn signal(run: &Run, signal: Option<Signal>) -> io::Result<usize> {
         if run.spares(pid) {
             continue;
         }
-        if descendants.contains(&pid) || run.marks(&environment(pid)) {
+        if descendants.contains(&pid) || run.brands(pid) || run.marks(&environment(pid)) {
             count += usize::from(signal.is_none_or(|signal| kill_process(pid, signal).is_ok()));
         }
     }
