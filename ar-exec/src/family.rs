@@ -106,8 +106,8 @@ impl Family {
         self.root.map(|root| Below { root, spared })
     }
 
-    /// Has a keeper stand by, while there is one thread only. Without one, what is left of a killed ar-exec is ended by whoever called it, or by the next
-    /// tool.
+    /// Has a keeper stand by, while there is one thread only. Without one, what is left of a killed ar-exec is ended by
+    /// whoever called it, or by the next tool.
     pub fn keep(&mut self) {
         if !std::mem::replace(&mut self.has_tried, true) {
             self.keeper = Keeper::start(&self.run, &self.lock).ok();

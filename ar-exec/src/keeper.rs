@@ -1,32 +1,22 @@
-//! A process beside ar-exec that ends what is left of a run when ar-exec cannot, because it was killed, and when nobody shall
-//! wait for that, because the run is over.
+//! A process beside ar-exec that ends what is left of a run when ar-exec cannot, because it was killed, and when nobody
+//! shall wait for that, because the run is over.
 
-use rustix::process::Pid;
-use std::fs::File;
-use std::io::{self, PipeWriter, Write};
-use std::time::Duration;
-
-#[cfg(target_os = "linux")]
-use {
-    ar_core::processes,
-    rustix::process::Signal,
-    std::fs,
-    std::io::{PipeReader, Read},
-    std::os::fd::{AsRawFd, RawFd},
-    std::os::unix::fs::FileExt,
-    std::thread::sleep,
-    std::time::Instant,
-};
+use ar_core::processes;
+use rustix::process::{Pid, Signal};
+use std::ffi::CStr;
+use std::fs::{self, File};
+use std::io::{self, PipeReader, PipeWriter, Read, Write};
+use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::fs::FileExt;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 /// What a list of processes calls it.
-#[cfg(target_os = "linux")]
-const NAME: &std::ffi::CStr = c"ar-keeper";
+const NAME: &CStr = c"ar-keeper";
 /// From SIGTERM to SIGKILL: what is left over had its time to linger.
-#[cfg(target_os = "linux")]
 const GRACE: Duration = Duration::from_secs(1);
 /// The first pause between two looks at what is left, and the longest, which they grow to: a look reads all of `/proc`, and
 /// something may be allowed to linger for hours.
-#[cfg(target_os = "linux")]
 const LOOK: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(5)];
 /// The order that says that there is nothing to do. Any other is how many milliseconds what is left may linger.
 const NOTHING: u64 = u64::MAX;
@@ -45,7 +35,6 @@ impl Keeper {
     ///
     /// It is a child that sends no signal when it ends, which keeps it out of the wait for the children of the run; it would
     /// be one of them if it executed a program.
-    #[cfg(target_os = "linux")]
     #[allow(unsafe_code, reason = "such a child has no safe form")]
     pub fn start(run: &str, lock: &File) -> io::Result<Self> {
         let (orders, writer) = io::pipe()?;
@@ -65,12 +54,6 @@ impl Keeper {
         }
     }
 
-    /// Other systems have no such children, and whoever called us ends what a killed ar-exec leaves behind.
-    #[cfg(not(target_os = "linux"))]
-    pub fn start(_run: &str, _lock: &File) -> io::Result<Self> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
-
     /// Its process, which is no part of the run.
     pub fn pid(&self) -> Pid {
         self.pid
@@ -87,7 +70,6 @@ impl Keeper {
     pub fn dismiss(mut self) {
         // One that was killed needs no order.
         let _ = self.orders.write_all(&NOTHING.to_ne_bytes());
-        #[cfg(target_os = "linux")]
         // SAFETY: the status is asked for by nobody, and the call writes to no other place.
         unsafe {
             libc::waitpid(self.pid.as_raw_nonzero().get(), std::ptr::null_mut(), libc::__WCLONE);
@@ -97,7 +79,6 @@ impl Keeper {
 
 /// Puts a name of its own in place of the command line of ar-exec: who looks for ar-exec, to end it or to wait for it, does
 /// not mean the keeper.
-#[cfg(target_os = "linux")]
 fn take_name() -> io::Result<()> {
     let status = fs::read_to_string("/proc/self/stat")?;
     // Numbered from the third one, which follows the command's name: proc_pid_stat(5).
@@ -111,7 +92,6 @@ fn take_name() -> io::Result<()> {
 
 /// Leaves the session of ar-exec, whose signals are not meant for the keeper, and closes all of its files but two, so that
 /// whoever reads from ar-exec does not wait for the keeper.
-#[cfg(target_os = "linux")]
 #[allow(unsafe_code, reason = "descriptors that others own are closed by number")]
 fn detach(mut keep: [RawFd; 2]) {
     keep.sort_unstable();
@@ -137,7 +117,6 @@ fn detach(mut keep: [RawFd; 2]) {
 }
 
 /// The whole life of a keeper. Where processes cannot be listed, it can end none, and has nobody to tell.
-#[cfg(target_os = "linux")]
 fn keep(run: &str, mut orders: PipeReader) {
     let mut order = [0; 8];
     match orders.read_exact(&mut order).map(|()| u64::from_ne_bytes(order)) {
@@ -156,7 +135,6 @@ fn keep(run: &str, mut orders: PipeReader) {
 }
 
 /// Waits until nothing is left of a run, or the time is over.
-#[cfg(target_os = "linux")]
 fn wait(run: &str, limit: Duration) {
     let since = Instant::now();
     let [mut pause, longest] = LOOK;

@@ -11,6 +11,7 @@ mod follow;
 mod format;
 mod git;
 mod growth;
+#[cfg_attr(not(target_os = "linux"), path = "no_keeper.rs")]
 mod keeper;
 mod outcome;
 mod plan;
