@@ -2,7 +2,7 @@
 
 use crate::cli::Format;
 use crate::list::{COLUMNS as HEADS, FIELDS, cells, to_json};
-use crate::paper::{Cell, Paper};
+use crate::paper::{CANNOT, Cell, Paper};
 use crate::payload;
 use crate::row::Run;
 use crate::select::{Selection, find};
@@ -98,11 +98,11 @@ impl Seen {
 fn print(run: &Run, state_file: &Path, paper: &Paper) -> Result<()> {
     if paper.format == Format::Table {
         let row: Vec<Cell> = cells(run, paper);
-        writeln!(stdout().lock(), "{}", paper.loose_line(&HEADS, &row))?;
+        writeln!(stdout().lock(), "{}", paper.loose_line(&HEADS, &row)).context(CANNOT)?;
     } else {
         paper.objects(FIELDS, [to_json(run, state_file)])?;
     }
-    Ok(stdout().lock().flush()?)
+    stdout().lock().flush().context(CANNOT)
 }
 
 fn newest(state: &State) -> Result<Stamp> {

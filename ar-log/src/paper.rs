@@ -185,9 +185,10 @@ impl Paper {
     }
 
     /// Makes widths fit the terminal: the elastic column gives way first, then texts that are wide, then columns are left
-    /// out from the right, and at last every text gives way.
+    /// out from the right, and at last every text gives way. What is free then is given back.
     fn squeeze(&self, columns: &[Column], widths: &mut [usize]) {
         let Some(most) = self.width else { return };
+        let wanted = widths.to_vec();
         for (index, (head, _)) in columns.iter().enumerate() {
             if head.starts_with('[') {
                 shrink(widths, index, NARROWEST, most);
@@ -204,6 +205,10 @@ impl Paper {
                     *width = 0;
                 }
             }
+        }
+        // What was left out may have had more room than was missing.
+        for index in texts.iter().rev() {
+            grow(widths, *index, &wanted, most);
         }
         // A time or a name that is cut tells nothing, so the first column gives way last.
         for (narrowest, spared) in [(NARROWEST, 1), (LETTERS, 1), (NARROWEST, 0), (1, 0)] {
@@ -255,6 +260,17 @@ fn word(head: &str) -> &str {
 fn excess(widths: &[usize], most: usize) -> usize {
     let shown = widths.iter().filter(|width| **width > 0).count();
     (widths.iter().sum::<usize>() + GAP * shown.saturating_sub(1)).saturating_sub(most)
+}
+
+/// Gives a column back what there is room for.
+fn grow(widths: &mut [usize], index: usize, wanted: &[usize], most: usize) {
+    let shown = widths.iter().filter(|width| **width > 0).count();
+    let room = most.saturating_sub(widths.iter().sum::<usize>() + GAP * shown.saturating_sub(1));
+    if let (Some(width), Some(wanted)) =
+        (widths.get_mut(index).filter(|width| **width > 0), wanted.get(index))
+    {
+        *width = (*width + room).min(*wanted);
+    }
 }
 
 /// Takes as much of a column as is too much, and leaves it a least width.
@@ -361,7 +377,7 @@ mod tests {
         for (width, line) in [
             (79, "2026-11-20  01KAG1B000000  quota_exhausted (usage_limit)  $0.1234  hello you"),
             (70, "2026-11-20  01KAG1B000000  quota_exhausted (usage_…  $0.1234  hello y…"),
-            (60, "2026-11-20  01KAG1B000000  quota_exhausted…  hello y…"),
+            (60, "2026-11-20  01KAG1B000000  quota_exhausted (usag…  hello you"),
             (40, "2026-11-20  01KAG1B…  quota_e…  hello y…"),
             (36, "2026-11-20  01KAG1B…  quota_e…  hel…"),
             (26, "2026-11…  01K…  quo…  hel…"),

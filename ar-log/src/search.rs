@@ -5,7 +5,6 @@ use crate::list::{FIELDS, ink, outcome, to_json};
 use crate::paper::{CANNOT, Ink, Paper};
 use crate::row::{COLUMNS, Run};
 use crate::select::Selection;
-use crate::when;
 use anyhow::{Context, Result};
 use ar_core::exit::one_line;
 use ar_core::state::State;
@@ -44,15 +43,15 @@ pub fn search(state_file: &Path, words: &[String], selection: &Selection, paper:
     let mut out = stdout().lock();
     for hit in &hits {
         let run = &hit.run;
-        let name = |name: &Option<String>| name.clone().unwrap_or_else(|| "-".to_owned());
+        let name = |name: &Option<String>| name.as_deref().map_or_else(|| "-".to_owned(), one_line);
         writeln!(
             out,
             "{}  {}  {}  {}  {}",
-            when::show(run.picked_at),
+            paper.time(run.picked_at),
             paper.paint(&run.id, Ink::Faint),
             name(&run.model),
             name(&run.provider),
-            paper.paint(&outcome(run), ink(run))
+            paper.paint(&one_line(&outcome(run)), ink(run))
         )
         .and_then(|()| writeln!(out, "    {}", highlighted(&hit.snippet, paper)))
         .context(CANNOT)?;

@@ -3,7 +3,7 @@
 use crate::cli::{Format, Raw};
 use crate::content::{Content, FILES};
 use crate::list::{FIELDS, ink, outcome, show_cost, show_count, to_json, took};
-use crate::paper::{Cell, Ink, Paper};
+use crate::paper::{CANNOT, Cell, Ink, Paper};
 use crate::row::{COLUMNS, Run};
 use crate::select::find;
 use crate::{NAME, payload, when, why};
@@ -39,11 +39,12 @@ pub fn show(state_file: &Path, which: &str, raw: Raw, paper: &Paper) -> Result<(
     let attempts = attempts(&state, &run.call)?;
     let mut out = stdout().lock();
     for (name, text) in facts(&run, &value, attempts.len(), paper) {
-        writeln!(out, "{} {text}", paper.paint(&format!("{name:9}"), Ink::Faint))?;
+        writeln!(out, "{} {text}", paper.paint(&format!("{name:9}"), Ink::Faint)).context(CANNOT)?;
     }
     for (name, size) in files {
         let path = dir.join(&name);
-        writeln!(out, "{} {} ({size} bytes)", paper.paint(&format!("{name:9}"), Ink::Faint), path.display())?;
+        writeln!(out, "{} {} ({size} bytes)", paper.paint(&format!("{name:9}"), Ink::Faint), path.display())
+            .context(CANNOT)?;
     }
     drop(out);
     if attempts.len() > 1 { story(&attempts, &run, paper) } else { Ok(()) }
@@ -55,8 +56,7 @@ pub fn path(state_file: &Path, which: Option<&str>) -> Result<()> {
         None => state_file.to_owned(),
         Some(which) => paths::run_dir(state_file, &find(&State::open_to_read(state_file)?, which)?.id),
     };
-    writeln!(stdout().lock(), "{}", path.display())?;
-    Ok(())
+    writeln!(stdout().lock(), "{}", path.display()).context(CANNOT)
 }
 
 /// Prints a file as it is; of a run whose files are on another machine, what was imported of it.
@@ -109,7 +109,7 @@ fn facts(run: &Run, value: &Value, attempts: usize, paper: &Paper) -> Vec<(&'sta
         ("ended", run.ended_at.map(when::show)),
         ("took", run.elapsed_ms.map(took)),
         ("end", at("/exec/end")),
-        ("result", Some(paper.paint(&outcome(run), ink(run)))),
+        ("result", Some(paper.paint(&one_line(&outcome(run)), ink(run)))),
         ("status", run.code.map(|code| code.to_string())),
         ("evidence", at("/diagnosis/evidence")),
         ("by", at("/diagnosis/by")),
@@ -122,13 +122,15 @@ fn facts(run: &Run, value: &Value, attempts: usize, paper: &Paper) -> Vec<(&'sta
         ("host", run.host.clone()),
         ("tags", run.tags.clone()),
     ];
-    let said = story.into_iter().filter_map(|(name, text)| Some((name, text?)));
+    // What another program wrote into the record may hold orders for a terminal; the result has colours of our own.
+    let clean = |name, text: String| if name == "result" { text } else { one_line(&text) };
+    let said = story.into_iter().filter_map(|(name, text)| Some((name, clean(name, text?))));
     said.filter(|(_, text)| text != "null").collect()
 }
 
 /// The attempts of the call that a run belongs to.
 fn story(attempts: &[Run], shown: &Run, paper: &Paper) -> Result<()> {
-    writeln!(stdout().lock())?;
+    writeln!(stdout().lock()).context(CANNOT)?;
     let rows: Vec<Vec<Cell>> = attempts
         .iter()
         .map(|run| {

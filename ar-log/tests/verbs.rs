@@ -183,6 +183,30 @@ fn a_run_is_shown_with_the_other_attempts_of_its_call() {
 }
 
 #[test]
+fn a_name_from_elsewhere_gives_the_terminal_no_orders() {
+    let home = past();
+    Past::new(&home, 5).with("/pick/provider", "p\u{1b}[31m\u{202e}q").prompt("words").store(&home);
+    for args in [&["last"][..], &["list"], &["search", "words"], &["stats"], &["show", "-1", "--color=never"]]
+    {
+        let output = log(&home, args).any_stdout().check();
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(text.contains("p [31m q") && !text.contains(['\u{1b}', '\u{202e}']), "{args:?}: {text}");
+    }
+}
+
+#[test]
+fn a_full_disk_is_told_by_every_verb() {
+    let home = past();
+    for verb in ["list", "last", "stats", "usage", "report", "path"] {
+        home.sh(&format!("'{}' {verb} >/dev/full", env!("CARGO_BIN_EXE_ar-log")))
+            .env("AGENT_RUNNER_NOW", NOW)
+            .status(2)
+            .stderr("ar-log: cannot write to standard output: No space left on device (os error 28)\n")
+            .check();
+    }
+}
+
+#[test]
 fn the_files_of_a_run_come_byte_for_byte() {
     let home = past();
     log(&home, &["show", &id(3).to_lowercase(), "--answer"]).stdout("hi\n").check();

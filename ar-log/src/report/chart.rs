@@ -97,13 +97,16 @@ pub struct Column {
 pub fn columns(columns: &[Column]) -> (f64, String) {
     const HEIGHT: f64 = 160.0;
     const LEFT: f64 = 44.0;
+    const WIDEST: f64 = 40.0;
     let total = |column: &Column| column.parts.iter().map(|(_, count)| *count).sum::<i64>();
     let most = columns.iter().map(total).max().unwrap_or(0).max(1);
     let number = precise(i64::try_from(columns.len()).unwrap_or(1)).max(1.0);
     let step = (WIDTH - LEFT) / number;
     let mut svg = String::new();
-    for (part, label) in [(0.0, 0), (0.5, most / 2), (1.0, most)] {
-        let y = HEIGHT - (HEIGHT - 12.0) * part;
+    let mut marks = vec![0, most / 2, most];
+    marks.dedup();
+    for label in marks {
+        let y = HEIGHT - (HEIGHT - 12.0) * precise(label) / precise(most);
         let _ = writeln!(
             svg,
             "<line class=\"grid\" x1=\"{LEFT}\" x2=\"{WIDTH}\" y1=\"{y:.1}\" y2=\"{y:.1}\"/>\
@@ -122,7 +125,7 @@ pub fn columns(columns: &[Column]) -> (f64, String) {
                 svg,
                 "<rect class=\"c-{class}\" x=\"{x:.2}\" y=\"{y:.2}\" width=\"{:.2}\" height=\"{height:.2}\">\
                  <title>{}: {class} {count}</title></rect>",
-                (step * 0.86).max(0.5),
+                (step * 0.86).clamp(0.5, WIDEST),
                 escape(&column.label)
             );
         }
@@ -272,6 +275,12 @@ mod tests {
     fn what_is_drawn_stays_inside() {
         let (height, svg) = bars(&[Bar { name: "a".into(), words: "9".into(), size: 9.0 }], 3.0);
         assert!(height > 0.0 && svg.contains("width=\"400.0\""), "{svg}");
+        let (_, one) = columns(&[Column { label: "day".into(), parts: vec![("ok", 1)] }]);
+        assert_eq!(
+            (one.matches(">0</text>").count(), one.matches("width=\"40.00\"").count()),
+            (1, 1),
+            "{one}"
+        );
         let (_, empty) = columns(&[]);
         assert!(!empty.contains("NaN") && !empty.contains("inf"), "{empty}");
         let span = Span { from: -1.0, to: 7.0, class: "ok".into(), says: String::new() };
