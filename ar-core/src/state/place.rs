@@ -15,7 +15,14 @@ pub const NETWORK_VARIABLE: &str = "AGENT_RUNNER_NETWORK_STATE";
 pub fn network(path: &Path) -> std::io::Result<Option<&'static str>> {
     let place = rustix::fs::statfs(path)?;
     // On some machines the number is negative; what counts is its lower half.
-    Ok(i64::try_from(place.f_type).ok().and_then(|kind| network_name(kind & 0xffff_ffff)))
+    let kind = i64::try_from(place.f_type).unwrap_or(0) & 0xffff_ffff;
+    if kind != FUSE {
+        return Ok(network_name(kind));
+    }
+    let device = rustix::fs::stat(path)?.st_dev;
+    let device = format!("{}:{}", rustix::fs::major(device), rustix::fs::minor(device));
+    // Where the mounts are not told, it counts as one of the many local ones, as all of this kind once did.
+    Ok(std::fs::read_to_string("/proc/self/mountinfo").ok().and_then(|mounts| fuse_name(&mounts, &device)))
 }
 
 /// The network file system on which a file or directory lies, None for one of this machine.
@@ -53,6 +60,35 @@ pub(super) fn refuse_network(path: &Path) -> anyhow::Result<()> {
     Err(Failure::trouble(message).hint(hint).into())
 }
 
+/// The number of all file systems that a program serves.
+#[cfg(target_os = "linux")]
+const FUSE: i64 = 0x6573_5546;
+
+/// The network file system among those that a program serves, by its device in `proc_pid_mountinfo(5)`.
+#[cfg(target_os = "linux")]
+fn fuse_name(mounts: &str, device: &str) -> Option<&'static str> {
+    const REMOTE: [&str; 12] = [
+        "sshfs",
+        "rclone",
+        "s3fs",
+        "gcsfuse",
+        "glusterfs",
+        "ceph-fuse",
+        "davfs",
+        "curlftpfs",
+        "smbnetfs",
+        "juicefs",
+        "nfs",
+        "afpfs",
+    ];
+    mounts.lines().find_map(|line| {
+        let (place, system) = line.split_once(" - ")?;
+        let kind = system.split(' ').next()?.strip_prefix("fuse.")?;
+        let is_it = place.split(' ').nth(2) == Some(device);
+        REMOTE.into_iter().find(|name| is_it && *name == kind)
+    })
+}
+
 /// The network file system with this number in statfs(2) of Linux. 9p is none: containers and virtual machines have their disks by it.
 #[cfg(target_os = "linux")]
 fn network_name(kind: i64) -> Option<&'static str> {
@@ -68,6 +104,10 @@ fn network_name(kind: i64) -> Option<&'static str> {
         0x0bd0_0bd0 => "lustre",
         0x0116_1970 => "gfs2",
         0x7461_636f => "ocfs2",
+        0x4750_4653 => "gpfs",
+        0x1983_0326 => "beegfs",
+        0x2003_0528 => "orangefs",
+        0xaad7_aaea => "panfs",
         _ => return None,
     })
 }
@@ -84,5 +124,19 @@ mod tests {
             assert_eq!(network_name(kind), name, "{kind:#x}");
         }
         refuse_network(&env::temp_dir()).unwrap();
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn of_file_systems_that_programs_serve_only_remote_ones_are_refused() {
+        let mounts = "36 35 0:32 / / rw,relatime shared:1 - ext4 /dev/vda rw\n\
+                      50 36 0:44 / /home/u/far rw,nosuid shared:9 - fuse.sshfs u@far:/home rw,user_id=1000\n\
+                      51 36 0:45 / /mnt/win rw,nosuid - fuse.ntfs-3g /dev/sdb1 rw\n\
+                      52 36 0:46 / /mnt/x rw - fuse x rw\n";
+        for (device, name) in
+            [("0:44", Some("sshfs")), ("0:45", None), ("0:46", None), ("0:32", None), ("0:4", None)]
+        {
+            assert_eq!(fuse_name(mounts, device), name, "{device}");
+        }
     }
 }
