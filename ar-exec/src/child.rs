@@ -149,6 +149,7 @@ fn prepare(command: &mut Command, plan: &Plan, brand: Brand) {
                 // SIGKILL and SIGSTOP refuse, and stay at their defaults by that.
                 libc::signal(signal, libc::SIG_DFL);
             }
+            keep_files();
             setsid()?;
             // Where that is not allowed, the mark in the environment has to do.
             let _ = brand.take();
@@ -163,6 +164,23 @@ fn prepare(command: &mut Command, plan: &Plan, brand: Brand) {
             }
             die_with(parent)
         });
+    }
+}
+
+/// Closes all files but the three streams in what is executed next: a lock or the end of a pipe that our caller holds is
+/// not to be held by what an agent leaves behind, and the tokens of a make(1) around us die with who took them.
+#[allow(unsafe_code, reason = "descriptors that others own are marked by number")]
+fn keep_files() {
+    // SAFETY: the calls take numbers, and mark what is open under them.
+    unsafe {
+        #[cfg(target_os = "linux")]
+        if libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC) == 0 {
+            return;
+        }
+        // Another system, or a kernel of before 2021.
+        for fd in 3..1024 {
+            libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC);
+        }
     }
 }
 

@@ -20,6 +20,9 @@ const MAX_DEPTH: u32 = 5;
 /// Nobody reads the output in colour, and a program that is told to force it would warn about the contradiction.
 const PLAIN: [(&str, &str); 2] = [("NO_COLOR", "1"), ("TERM", "dumb")];
 const FORCES_COLOUR: [&str; 2] = ["FORCE_COLOR", "CLICOLOR_FORCE"];
+/// What make(1) and cargo tell their children of a common pool of jobs. An agent that is killed would not give its share
+/// back, and the files that it needs for that are not its own.
+const JOBS: [&str; 3] = ["MAKEFLAGS", "MFLAGS", "CARGO_MAKEFLAGS"];
 /// The least that a terminal can do today, for a child that is given one.
 const TERMINAL: (&str, &str) = ("TERM", "xterm-256color");
 
@@ -46,6 +49,9 @@ impl Environment {
             }
         }
         for (name, value) in env::vars_os() {
+            if JOBS.iter().any(|jobs| name == *jobs) && value.to_string_lossy().contains("--jobserver") {
+                environment.unset.push(name.clone());
+            }
             if is_secret(&name) {
                 environment.secrets.add(value.as_bytes());
             }

@@ -295,6 +295,21 @@ fn the_child_is_told_its_run_and_gets_the_template_s_environment() {
 }
 
 #[test]
+fn the_child_has_none_of_our_files_and_no_part_in_a_make_around_us() {
+    let world = World::new();
+    world.provider("", "ls /proc/$$/fd; env | grep -c MAKEFLAGS; echo \"${MFLAGS-none}\"");
+    world.file("record", world.record());
+    let script = format!("exec {} --record record hi 7</dev/null 8>/dev/null", env!("CARGO_BIN_EXE_ar-exec"));
+    let mut exec = std::process::Command::new("sh");
+    exec.args(["-c", &script]).env_clear().envs(world.vars()).current_dir(world.home.path());
+    exec.env("MAKEFLAGS", " -j4 --jobserver-auth=7,8").env("CARGO_MAKEFLAGS", "--jobserver-fds=7,8");
+    exec.env("MFLAGS", "-k").stdin(std::process::Stdio::null()).stdout(std::process::Stdio::null());
+    assert!(exec.status().unwrap().success());
+    // 10 is the script that sh reads.
+    assert_eq!(String::from_utf8(world.of_run("stdout")).unwrap(), "0\n1\n10\n2\n0\n-k\n");
+}
+
+#[test]
 fn a_template_takes_variables_from_the_caller_and_from_commands_and_away() {
     let world = World::new();
     world.script("vault", "[ \"$1 $2\" = 'read a b' ] && echo ' the value '");
