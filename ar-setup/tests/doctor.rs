@@ -546,20 +546,6 @@ const FAULTS: &[Fault] = &[
     model!(
         "limit",
         1,
-        "'max_turns' of 'x/cat' is 0",
-        "ar setup set x/cat.max_turns",
-        "command = 'cat'\nmax_turns = 0\n"
-    ),
-    model!(
-        "limit",
-        1,
-        "'max_cost_usd' of 'x/cat' is not above 0",
-        "ar setup set x/cat.max_cost_usd",
-        "command = 'cat'\nmax_cost_usd = 0.0\n"
-    ),
-    model!(
-        "limit",
-        1,
         "'memory_max' of 'x/cat' is less than 64 MiB",
         "ar setup set x/cat.memory_max",
         "command = 'cat'\nmemory_max = '1K'\n"

@@ -234,6 +234,15 @@ mod tests {
         let [first] = &model.providers[..] else { panic!("{model:?}") };
         assert_eq!((first.max_output, first.idle_timeout), (None, Some(Duration::ZERO)));
         assert_eq!((first.memory_max, first.linger), (Some(2 << 30), Duration::from_secs(2)));
+        let none = parse("command = 'a'\nmax_turns = 0\nmax_cost_usd = 0\n").unwrap();
+        assert_eq!((none.providers[0].max_turns, none.providers[0].max_cost_usd), (None, None));
+        for sum in ["-1", "-0.5", "nan", "inf"] {
+            let error = parse(&format!("command = 'a'\nmax_cost_usd = {sum}\n")).unwrap_err().to_string();
+            assert!(
+                error.ends_with("stands where a number of US dollars such as 2 or 0.5 belongs"),
+                "{error}"
+            );
+        }
         let model = parse("command = 'a'\nmax_output = 'much'\n");
         assert!(model.unwrap_err().to_string().starts_with("m.toml:2: string \"much\" stands where a size"));
     }

@@ -1,7 +1,7 @@
 //! A provider: one command of a model, as its table in the file and what stands above the tables describe it.
 
 use super::is_name;
-use super::quantity::{Limit, Size};
+use super::quantity::{Dollars, Limit, Size};
 use super::template::Template;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -162,8 +162,8 @@ impl Provider {
             idle_timeout: own.idle_timeout.or(top.idle_timeout).map(|limit| limit.0),
             linger: own.linger.or(top.linger).map_or(Self::DEFAULT_LINGER, |limit| limit.0),
             max_output: own.max_output.or(top.max_output).map_or(Some(Self::DEFAULT_MAX_OUTPUT), Size::get),
-            max_turns: own.max_turns.or(top.max_turns),
-            max_cost_usd: own.max_cost_usd.or(top.max_cost_usd),
+            max_turns: own.max_turns.or(top.max_turns).filter(|turns| *turns > 0),
+            max_cost_usd: own.max_cost_usd.or(top.max_cost_usd).and_then(Dollars::get),
             nice: own.nice.or(top.nice).unwrap_or(0),
             memory_max: own.memory_max.or(top.memory_max).and_then(Size::get),
             pty: own.pty.or(top.pty).unwrap_or(false),

@@ -14,6 +14,10 @@ pub(super) struct Limit(pub Duration);
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Size(pub u64);
 
+/// US dollars: a number that is not negative, or 0 for no limit.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Dollars(pub f64);
+
 impl Limit {
     /// The limit, unless it is 0.
     pub fn get(self) -> Option<Duration> {
@@ -25,6 +29,39 @@ impl Size {
     /// The limit, unless it is 0.
     pub fn get(self) -> Option<u64> {
         Some(self.0).filter(|bytes| *bytes > 0)
+    }
+}
+
+impl Dollars {
+    /// The limit, unless it is 0.
+    pub fn get(self) -> Option<f64> {
+        Some(self.0).filter(|dollars| *dollars > 0.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Dollars {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Number;
+
+        impl Visitor<'_> for Number {
+            type Value = f64;
+
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("a number of US dollars such as 2 or 0.5")
+            }
+
+            fn visit_i64<E: Error>(self, dollars: i64) -> Result<f64, E> {
+                let unexpected = || E::invalid_value(Unexpected::Signed(dollars), &self);
+                u32::try_from(dollars).map(f64::from).map_err(|_| unexpected())
+            }
+
+            fn visit_f64<E: Error>(self, dollars: f64) -> Result<f64, E> {
+                let is_sum = dollars.is_finite() && dollars >= 0.0;
+                is_sum.then_some(dollars).ok_or_else(|| E::invalid_value(Unexpected::Float(dollars), &self))
+            }
+        }
+
+        deserializer.deserialize_any(Number).map(Self)
     }
 }
 

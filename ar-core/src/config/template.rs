@@ -1,6 +1,6 @@
 //! The keys of a model file as they are written, before defaults and checks.
 
-use super::quantity::{Limit, Size};
+use super::quantity::{Dollars, Limit, Size};
 use crate::config::{Hop, Price, PromptMode, Strategy};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -39,7 +39,7 @@ pub(super) struct Template {
     pub linger: Option<Limit>,
     pub max_output: Option<Size>,
     pub max_turns: Option<u64>,
-    pub max_cost_usd: Option<f64>,
+    pub max_cost_usd: Option<Dollars>,
     pub nice: Option<i32>,
     pub memory_max: Option<Size>,
     pub pty: Option<bool>,

@@ -46,19 +46,6 @@ pub fn findings(place: &str, provider: &Provider) -> Vec<Finding> {
         let what = format!("'idle_timeout' of '{place}' is not shorter than 'timeout'");
         warn("limit", what, "silence is never what ends a run", "idle_timeout", "5m");
     }
-    if provider.max_turns == Some(0) {
-        warn(
-            "limit",
-            format!("'max_turns' of '{place}' is 0"),
-            "every run of it is ended at once",
-            "max_turns",
-            "50",
-        );
-    }
-    if provider.max_cost_usd.is_some_and(|cost| cost.is_nan() || cost <= 0.0) {
-        let what = format!("'max_cost_usd' of '{place}' is not above 0");
-        warn("limit", what, "every run of it that tells its cost is ended", "max_cost_usd", "1.0");
-    }
     if provider.max_output.is_some_and(|bytes| bytes < LEAST_OUTPUT) {
         let what = format!("'max_output' of '{place}' is less than {LEAST_OUTPUT} bytes");
         warn("limit", what, "its runs are ended in the middle of the answer", "max_output", "100MB");
