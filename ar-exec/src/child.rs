@@ -100,7 +100,9 @@ pub fn start(
 ) -> Result<Family, ExecError> {
     check_directory(&plan.cwd)?;
     let prompt_file = dir.prompt();
-    let places = Places { prompt_file: &prompt_file, session: &plan.session, cwd: &plan.cwd };
+    let usage_file = dir.usage();
+    let places =
+        Places { prompt_file: &prompt_file, session: &plan.session, cwd: &plan.cwd, usage_file: &usage_file };
     let args = template::arguments(plan, places)?;
     let program = command::resolve(&plan.command, plan.environment.get("PATH"), &plan.cwd)?;
     let stdin = match (plan.prompt_mode, terminal) {

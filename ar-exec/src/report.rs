@@ -17,15 +17,14 @@ const PIECE_BYTES: usize = 256 * 1024;
 pub fn complete(told: Option<Outcome>, plan: &Plan, dir: &RunDir) -> anyhow::Result<Outcome> {
     let mut outcome = match told {
         Some(outcome) if outcome.is_known => outcome,
-        Some(outcome) => {
-            keep_text(plan, dir)?;
-            outcome
-        }
+        Some(outcome) => unknown(outcome, plan, dir)?,
         None => read(plan, dir)?,
     };
     if let Some(error) = &mut outcome.error {
         error.message = plan.environment.secrets.mask(&error.message);
     }
+    let apart = dir.take_usage()?;
+    outcome.usage = plan.format.and_then(|format| format.usage_in(&apart)).or(outcome.usage);
     outcome.settle(plan.used_before.as_ref());
     if let Some(usage) = &mut outcome.usage {
         price::estimate(usage, plan.price.as_ref());
@@ -39,13 +38,20 @@ pub fn complete(told: Option<Outcome>, plan: &Plan, dir: &RunDir) -> anyhow::Res
 /// without the flag, or failed before it knew of it.
 fn read(plan: &Plan, dir: &RunDir) -> anyhow::Result<Outcome> {
     if let Some(format) = plan.format {
-        let outcome = read_format(format, dir)?;
+        let outcome = read_format(format, dir, &dir.stdout())?;
         if outcome.is_known {
             return Ok(outcome);
         }
     }
+    unknown(Outcome::default(), plan, dir)
+}
+
+/// Writes the answer's file where the output holds nothing of its format, and tells what the other stream says in it.
+fn unknown(outcome: Outcome, plan: &Plan, dir: &RunDir) -> anyhow::Result<Outcome> {
+    let apart = plan.format.filter(|format| format.reports_errors_apart());
+    let told = apart.map(|format| read_format(format, dir, &dir.stderr())).transpose()?;
     keep_text(plan, dir)?;
-    Ok(Outcome::default())
+    Ok(told.filter(|told| told.error.is_some()).unwrap_or(outcome))
 }
 
 /// Makes the output the answer, without what was meant for a terminal if there was one.
@@ -66,9 +72,9 @@ fn keep_text(plan: &Plan, dir: &RunDir) -> anyhow::Result<()> {
     answer.write_all(&text).context("cannot write the answer")
 }
 
-fn read_format(format: Format, dir: &RunDir) -> anyhow::Result<Outcome> {
+fn read_format(format: Format, dir: &RunDir, stream: &Path) -> anyhow::Result<Outcome> {
     let mut reader = Reader::new(format, dir.create_answer()?);
-    each_piece(&dir.stdout(), |piece| reader.feed(piece, &mut io::sink()))?;
+    each_piece(stream, |piece| reader.feed(piece, &mut io::sink()))?;
     reader.finish(&mut io::sink()).context("cannot write the answer")
 }
 

@@ -3,9 +3,12 @@
 use anyhow::Context;
 use ar_core::{Failure, paths};
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+
+/// No agent has more to say of its tokens.
+const MAX_USAGE_BYTES: u64 = 1024 * 1024;
 
 /// A run's directory, locked for as long as this lives, or a copy of the lock.
 #[derive(Debug)]
@@ -65,6 +68,25 @@ impl RunDir {
     /// The file that the answer goes to.
     pub fn answer(&self) -> PathBuf {
         self.path.join("answer")
+    }
+
+    /// The file that an agent is asked to write its usage to.
+    pub fn usage(&self) -> PathBuf {
+        self.path.join("usage")
+    }
+
+    /// Takes the usage out of the directory, empty where the agent wrote none.
+    pub fn take_usage(&self) -> anyhow::Result<Vec<u8>> {
+        let path = self.usage();
+        let file = match File::open(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            file => file,
+        };
+        let mut usage = Vec::new();
+        file.and_then(|file| file.take(MAX_USAGE_BYTES).read_to_end(&mut usage))
+            .and_then(|_| fs::remove_file(&path))
+            .with_context(|| format!("cannot read '{}'", path.display()))?;
+        Ok(usage)
     }
 
     /// Creates the answer as an empty file of its own, for reading and writing.

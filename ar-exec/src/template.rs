@@ -21,6 +21,8 @@ pub struct Places<'a> {
     pub session: &'a str,
     /// `{cwd}`.
     pub cwd: &'a Path,
+    /// `{usage_file}`.
+    pub usage_file: &'a Path,
 }
 
 /// The child's arguments. A prompt that cannot be one is an error that names the way out.
@@ -50,11 +52,12 @@ pub fn arguments(plan: &Plan, places: Places) -> Result<Vec<OsString>, ExecError
 }
 
 fn argument(arg: &OsStr, prompt: &[u8], places: Places) -> Result<OsString, ExecError> {
-    let values: [(&str, &[u8]); 4] = [
+    let values: [(&str, &[u8]); 5] = [
         ("{prompt}", prompt),
         ("{prompt_file}", places.prompt_file.as_os_str().as_bytes()),
         ("{session}", places.session.as_bytes()),
         ("{cwd}", places.cwd.as_os_str().as_bytes()),
+        ("{usage_file}", places.usage_file.as_os_str().as_bytes()),
     ];
     let arg = expand(arg.as_bytes(), &values);
     if arg.len() as u64 >= MAX_ARGUMENT_BYTES {
@@ -137,7 +140,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("prompt");
         fs::write(&file, prompt).unwrap();
-        let places = Places { prompt_file: &file, session: "s1", cwd: &plan.cwd };
+        let places =
+            Places { prompt_file: &file, session: "s1", cwd: &plan.cwd, usage_file: Path::new("/usage") };
         let args = arguments(plan, places)?;
         let path = file.to_str().unwrap();
         Ok(args.iter().map(|arg| arg.to_str().unwrap().replace(path, "FILE")).collect())

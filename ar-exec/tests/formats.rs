@@ -11,10 +11,14 @@ const SAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/format/samples")
 
 /// Runs ar-exec on a fake agent of that name and flags that prints a file, and gives the record and the run's directory.
 fn run(home: &Path, agent: &str, flags: &[&str], output: &Path) -> (Value, PathBuf) {
+    run_script(home, agent, flags, &format!("exec cat '{}'", output.display()))
+}
+
+fn run_script(home: &Path, agent: &str, flags: &[&str], script_text: &str) -> (Value, PathBuf) {
     let bin = home.join("bin");
     fs::create_dir_all(&bin).unwrap();
     let script = bin.join(agent);
-    fs::write(&script, format!("#!/bin/sh\nexec cat '{}'\n", output.display())).unwrap();
+    fs::write(&script, format!("#!/bin/sh\n{script_text}\n")).unwrap();
     fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
     let assert = Command::cargo_bin("ar-exec")
         .unwrap()
@@ -59,6 +63,70 @@ fn the_agent_s_own_error_is_in_the_record() {
     });
     assert_eq!(record["exec"]["error"], error);
     assert_eq!(fs::read(dir.join("answer")).unwrap(), b"");
+}
+
+#[test]
+fn an_error_that_gemini_tells_on_the_other_stream_is_in_the_record() {
+    let home = tempfile::tempdir().unwrap();
+    let script = "cat >&2 <<'EOF'
+Warning: 256-color support not detected.
+Error when talking to Gemini API _ApiError: {\"error\":{\"code\":400}}
+    at async Turn.run (file:///x.js:1:24) {
+  status: 400
+}
+{
+  \"session_id\": \"s1\",
+  \"error\": {
+    \"type\": \"Error\",
+    \"message\": \"API key not valid.\",
+    \"code\": 400
+  }
+}
+EOF
+exit 144";
+    let (record, dir) = run_script(home.path(), "gemini", &["-o", "json"], script);
+    let error = json!({"kind": "Error", "message": "API key not valid.", "status": 400});
+    assert_eq!((&record["exec"]["error"], &record["exec"]["session"]), (&error, &json!("s1")));
+    assert_eq!(fs::read(dir.join("answer")).unwrap(), b"");
+}
+
+#[test]
+fn tokens_that_copilot_writes_to_a_file_are_in_the_record() {
+    let home = tempfile::tempdir().unwrap();
+    fs::create_dir_all(home.path().join("models")).unwrap();
+    let cli = home.path().join("copilot");
+    let usage = r#"{"modelMetrics":{"a":{"usage":{"inputTokens":1434,"outputTokens":6,"cacheReadTokens":200}},
+        "b":{"usage":{"inputTokens":10,"outputTokens":4,"reasoningTokens":1}}}}"#;
+    let sample = Path::new(SAMPLES).join("copilot-ok.jsonl");
+    let script = format!("#!/bin/sh\ncat '{}'\necho '{usage}' >\"$2\"\n", sample.display());
+    fs::write(&cli, script).unwrap();
+    fs::set_permissions(&cli, fs::Permissions::from_mode(0o755)).unwrap();
+    let model = format!(
+        "command = '{}'\noutput = 'copilot-json'\nargs = ['--usage', '{{usage_file}}']\n",
+        cli.display()
+    );
+    fs::write(home.path().join("models/m.toml"), model).unwrap();
+    let record = json!({
+        "v": 1, "run": "01K9ZXW6N7Q8R9S0T1V2W3X4Y5", "model": "m",
+        "pick": {"provider": "copilot", "account": "a", "at": "2026-11-20T10:00:00Z", "lease_until": "2026-11-20T11:00:00Z", "probe": false, "reason": "x"},
+    });
+    let assert = Command::cargo_bin("ar-exec")
+        .unwrap()
+        .env_clear()
+        .env("PATH", "/usr/bin:/bin")
+        .env("HOME", home.path())
+        .args(["--config", home.path().to_str().unwrap(), "--state"])
+        .arg(home.path().join("state.db"))
+        .arg("hi")
+        .write_stdin(format!("{record}\n"))
+        .assert()
+        .code(0)
+        .stderr("");
+    let record: Value = serde_json::from_slice(&assert.get_output().stdout).unwrap();
+    let usage = &record["exec"]["usage"];
+    let counts = ["input_tokens", "output_tokens", "cache_read_tokens", "reasoning_tokens"];
+    assert_eq!(counts.map(|name| usage[name].as_u64().unwrap()), [1244, 10, 200, 1], "{record}");
+    assert!(!Path::new(record["dir"].as_str().unwrap()).join("usage").exists());
 }
 
 #[test]

@@ -186,11 +186,11 @@ impl Usage {
         if run.since_session {
             *self = Self::default();
         }
-        self.input_tokens += run.input_tokens;
-        self.output_tokens += run.output_tokens;
-        self.cache_read_tokens += run.cache_read_tokens;
-        self.cache_write_tokens += run.cache_write_tokens;
-        self.reasoning_tokens += run.reasoning_tokens;
+        self.input_tokens = self.input_tokens.saturating_add(run.input_tokens);
+        self.output_tokens = self.output_tokens.saturating_add(run.output_tokens);
+        self.cache_read_tokens = self.cache_read_tokens.saturating_add(run.cache_read_tokens);
+        self.cache_write_tokens = self.cache_write_tokens.saturating_add(run.cache_write_tokens);
+        self.reasoning_tokens = self.reasoning_tokens.saturating_add(run.reasoning_tokens);
     }
 }
 

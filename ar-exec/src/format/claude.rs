@@ -71,7 +71,8 @@ impl Claude {
             ..self.net(&object.usage)
         });
         outcome.turns = object.turns.or(outcome.turns);
-        if !object.is_error {
+        let told = self.error_in(object);
+        if !object.is_error && told.is_none() {
             outcome.error = None;
             return Text::Final;
         }
@@ -79,15 +80,16 @@ impl Claude {
         let kind = [&object.api_error, &object.api_error_type, &object.subtype];
         let kind = kind.into_iter().find(|kind| !kind.is_empty() && *kind != "success");
         let kind = kind.map_or("error", String::as_str);
-        let message = if object.text.is_empty() { &object.error } else { &object.text };
+        let message = if object.text.is_empty() { &object.error } else { told.unwrap_or(&object.text) };
         outcome.fail(kind, message, object.status, self.resets_at);
         Text::Nothing
     }
 
     fn message(&mut self, object: &Object, outcome: &mut Outcome) -> Text {
-        if object.is_synthetic || self.is_qwen && object.text.starts_with("[API Error: ") {
+        let told = object.is_synthetic.then_some(object.text.as_str()).or_else(|| self.error_in(object));
+        if let Some(message) = told {
             // An error in the form of a message; `result` repeats it, unless the run dies before.
-            outcome.fail(&object.error, &object.text, object.status, self.resets_at);
+            outcome.fail(&object.error, message, object.status, self.resets_at);
             return Text::Nothing;
         }
         outcome.tools(object.tools);
@@ -105,6 +107,15 @@ impl Claude {
             sum.cache_write_tokens += usage.cache_write_tokens;
         }
         Text::Message
+    }
+
+    /// The error that qwen tells as the model's text, or at the end of what came before it. Older versions take that for the
+    /// answer and the run for a success; that no token was written tells it from an answer that speaks of errors.
+    fn error_in<'t>(&self, object: &'t Object) -> Option<&'t str> {
+        let text = object.text.trim_end();
+        let (at, _) = text.rmatch_indices("[API Error: ").next().filter(|_| self.is_qwen)?;
+        let is_its_end = text.ends_with(']') && object.usage.output_tokens == 0;
+        text.get(at..).filter(|_| at == 0 || is_its_end)
     }
 
     fn net(&self, usage: &Usage) -> Usage {

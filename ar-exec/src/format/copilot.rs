@@ -1,8 +1,10 @@
-//! `copilot --output-format json`, which tells no tokens.
+//! `copilot --output-format json`, which tells no tokens, and the file of `--usage-output-file`, which does.
 
 use super::dialect::{Dialect, Text};
 use super::outcome::{Outcome, number_after, seconds, status};
 use ar_core::Stamp;
+use ar_core::record::Usage;
+use serde_json::Value;
 
 /// What is known from the objects so far.
 #[derive(Debug, Default)]
@@ -65,4 +67,24 @@ impl Dialect for Copilot {
     fn forget(&mut self) {
         self.object = Object::default();
     }
+}
+
+/// The tokens that the file tells, since the session began. Its input includes the cache, whatever the provider's API.
+pub fn usage(file: &[u8]) -> Option<Usage> {
+    let told: Value = serde_json::from_slice(file).ok()?;
+    let mut sum = Usage { since_session: true, ..Usage::default() };
+    for model in told["modelMetrics"].as_object()?.values() {
+        let count = |name| model["usage"][name].as_u64().unwrap_or(0);
+        let (cache_read_tokens, cache_write_tokens) = (count("cacheReadTokens"), count("cacheWriteTokens"));
+        let cached = cache_read_tokens.saturating_add(cache_write_tokens);
+        sum.add(&Usage {
+            input_tokens: count("inputTokens").saturating_sub(cached),
+            output_tokens: count("outputTokens"),
+            reasoning_tokens: count("reasoningTokens"),
+            cache_read_tokens,
+            cache_write_tokens,
+            ..Usage::default()
+        });
+    }
+    Some(sum)
 }

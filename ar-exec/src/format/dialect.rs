@@ -5,6 +5,7 @@ use super::scanner::Framing;
 use super::{aider, claude, codex, copilot, gemini, llm, opencode};
 use ar_core::Failure;
 use ar_core::config::with_nearest;
+use ar_core::record::Usage;
 use std::ffi::OsStr;
 use std::path::Path;
 
@@ -112,12 +113,23 @@ impl Format {
         let words: &[&str] = match self {
             // There `-c` sets an option.
             Self::Codex => &["resume", "fork"],
+            Self::Copilot => &["--resume", "--continue", "--session-id"],
             Self::Qwen | Self::QwenStream => &["-r", "--resume", "-c", "--continue"],
             _ => return false,
         };
         let word =
             |arg: &S| arg.as_ref().to_str().and_then(|arg| arg.split('=').next()).unwrap_or("").to_owned();
         args.iter().any(|arg| words.contains(&word(arg).as_str()))
+    }
+
+    /// The tokens in a file that the agent was asked to write beside its output.
+    pub fn usage_in(self, file: &[u8]) -> Option<Usage> {
+        if self == Self::Copilot { copilot::usage(file) } else { None }
+    }
+
+    /// Whether the agent reports a run that failed on standard error, in the same form.
+    pub fn reports_errors_apart(self) -> bool {
+        self == Self::Gemini
     }
 
     pub(super) fn framing(self) -> Framing {

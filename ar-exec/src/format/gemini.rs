@@ -1,7 +1,7 @@
 //! `gemini -o json` and `-o stream-json`. Neither tells a cost.
 
 use super::dialect::{Dialect, Text};
-use super::outcome::{Outcome, count};
+use super::outcome::{Outcome, count, status};
 use ar_core::record::Usage;
 
 /// The one object of `-o json`, on many lines. Where the run fails it is on standard error.
@@ -9,6 +9,7 @@ use ar_core::record::Usage;
 pub struct Whole {
     kind: String,
     message: String,
+    status: Option<u16>,
     input: Option<u64>,
     prompt: u64,
     usage: Usage,
@@ -45,6 +46,8 @@ impl Dialect for Whole {
             "stats.tools.totalCalls" => self.tools = count(value),
             "error.type" => value.clone_into(&mut self.kind),
             "error.message" => value.clone_into(&mut self.message),
+            // Of errors that are not the provider's it is an exit status.
+            "error.code" => self.status = status(value).filter(|status| *status >= 400),
             _ => {
                 let model = path.strip_prefix("stats.models.").and_then(|path| path.split_once('.'));
                 if let Some((_, name)) = model {
@@ -57,7 +60,7 @@ impl Dialect for Whole {
     fn end(&mut self, outcome: &mut Outcome) -> Text {
         let object = std::mem::take(self);
         if !object.message.is_empty() {
-            outcome.fail(&object.kind, &object.message, None, None);
+            outcome.fail(&object.kind, &object.message, object.status, None);
             return Text::Nothing;
         }
         // Older versions tell no `input`, which is what of the prompt was not cached.

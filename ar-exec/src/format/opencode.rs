@@ -11,11 +11,14 @@ pub struct Opencode {
     object: Object,
     /// The message of the last text; its parts belong together.
     message_id: String,
+    /// Whether the step at hand has said anything.
+    has_text: bool,
 }
 
 #[derive(Debug, Default)]
 struct Object {
     kind: String,
+    reason: String,
     message_id: String,
     at: Option<i64>,
     error: String,
@@ -47,6 +50,7 @@ impl Dialect for Opencode {
             "sessionID" => outcome.session(value),
             "timestamp" => object.at = value.parse().ok(),
             "part.messageID" => value.clone_into(&mut object.message_id),
+            "part.reason" => value.clone_into(&mut object.reason),
             "part.cost" => object.cost = value.parse().ok(),
             "part.tokens.input" => object.usage.input_tokens = count(value),
             "part.tokens.output" => object.usage.output_tokens = count(value),
@@ -66,6 +70,7 @@ impl Dialect for Opencode {
 
     fn end(&mut self, outcome: &mut Outcome) -> Text {
         let object = std::mem::take(&mut self.object);
+        self.has_text |= object.kind == "text";
         match object.kind.as_str() {
             "text" if object.message_id == self.message_id => return Text::More,
             "text" => {
@@ -76,6 +81,11 @@ impl Dialect for Opencode {
             "step_finish" => {
                 outcome.turn();
                 outcome.error = None;
+                let has_text = std::mem::take(&mut self.has_text);
+                if has_text && object.reason == "unknown" {
+                    // It does not take the step for the last one either, or ends as if nothing were wrong.
+                    outcome.fail("cut", "the stream ended without a finish reason", None, None);
+                }
                 let step = object.usage;
                 let sum = outcome.usage();
                 sum.input_tokens += step.input_tokens;

@@ -169,7 +169,7 @@ const FAILURES: [Failed; 10] = [
         "{\"session_id\":\"s\",\"error\":{\"type\":\"Error\",\"message\":\"no\",\"code\":400}}",
         "Error",
         "no",
-        None,
+        Some(400),
         None,
     ),
 ];
@@ -201,6 +201,44 @@ fn a_failed_run_of_each_agent_tells_its_error_and_no_answer() {
         assert_eq!(error.resets_at, reset.map(Stamp), "{format:?}");
         assert_eq!((run.answer.as_str(), run.shown.as_str()), ("", ""), "{format:?}");
         assert!(run.outcome.session.is_some(), "{format:?}");
+    }
+}
+
+#[test]
+fn an_error_that_qwen_takes_for_its_answer_is_none() {
+    let message = "{\"type\":\"assistant\",\"message\":{\"content\":[{\"type\":\"text\",\"text\":\"[API Error: 503 busy]\"}]}}\n";
+    let result = "{\"type\":\"result\",\"subtype\":\"success\",\"is_error\":false,\"session_id\":\"s\",\
+                  \"result\":\"[API Error: 503 busy]\",\"usage\":{\"input_tokens\":0}}\n";
+    let cut = "{\"type\":\"result\",\"is_error\":false,\"session_id\":\"s\",\"result\":\"Hel[API Error: 503 busy]\",\
+               \"usage\":{\"output_tokens\":0}}\n";
+    for text in [&format!("{message}{result}"), result, cut] {
+        let run = lines(Format::QwenStream, text);
+        let error = run.outcome.error.unwrap();
+        assert_eq!((error.message.as_str(), error.status), ("[API Error: 503 busy]", Some(503)));
+        assert_eq!((run.answer.as_str(), run.shown.as_str()), ("", ""));
+    }
+}
+
+#[test]
+fn an_answer_that_ends_with_the_words_of_an_error_is_one() {
+    let text = "{\"type\":\"result\",\"is_error\":false,\"result\":\"It says [API Error: 503 busy]\",\
+                \"usage\":{\"output_tokens\":9}}\n";
+    let run = lines(Format::QwenStream, text);
+    assert_eq!((run.answer.as_str(), run.outcome.error), ("It says [API Error: 503 busy]", None));
+}
+
+#[test]
+fn a_step_whose_stream_was_cut_is_an_error_unless_it_is_made_good() {
+    let text = "{\"type\":\"text\",\"part\":{\"messageID\":\"a\",\"text\":\"Hel\"}}\n";
+    let cut = "{\"type\":\"step_finish\",\"part\":{\"reason\":\"unknown\"}}\n";
+    let good = "{\"type\":\"step_finish\",\"part\":{\"reason\":\"stop\"}}\n";
+    for (text, expected) in [
+        (format!("{text}{cut}"), true),
+        (format!("{text}{cut}{text}{good}"), false),
+        (format!("{text}{good}"), false),
+        (cut.to_owned(), false),
+    ] {
+        assert_eq!(lines(Format::Opencode, &text).outcome.error.is_some(), expected, "{text}");
     }
 }
 

@@ -6,7 +6,7 @@ use crate::known::Known;
 use ar_core::config::{PromptMode, Provider, nearest};
 
 /// The placeholders that a template may hold.
-const PLACEHOLDERS: [&str; 4] = ["{prompt}", "{prompt_file}", "{session}", "{cwd}"];
+const PLACEHOLDERS: [&str; 5] = ["{prompt}", "{prompt_file}", "{session}", "{cwd}", "{usage_file}"];
 
 /// What an agent has to be told for each format that we read: the agent, the format, and one word of each list.
 const FORMATS: &[(&str, &str, &[&[&str]])] = &[
