@@ -92,8 +92,11 @@ pub fn mask(dir: &Path, secrets: &Secrets) -> Result<()> {
             continue;
         }
         let clean = path.with_extension("clean");
-        create_private_file(&clean)?.write_all(secrets.redact(&text).as_bytes()).with_context(cannot)?;
-        fs::rename(&clean, &path).with_context(cannot)?;
+        create_private_file(&clean)?
+            .write_all(secrets.redact(&text).as_bytes())
+            .and_then(|()| fs::rename(&clean, &path))
+            .inspect_err(|_| forget(&clean))
+            .with_context(cannot)?;
     }
     Ok(())
 }
@@ -236,7 +239,10 @@ fn compress_files(dir: &Path) -> Result<()> {
         let unfinished = path.with_added_extension("zst.part");
         if let Some((_, first)) = done.iter().find(|(inode, _)| *inode == plain.ino()) {
             remove(&unfinished).and_then(|()| fs::hard_link(first, &unfinished)).with_context(cannot)?;
-        } else if !shrinks(file, plain.len(), &unfinished).with_context(cannot)? {
+        } else if !shrinks(file, plain.len(), &unfinished)
+            .inspect_err(|_| forget(&unfinished))
+            .with_context(cannot)?
+        {
             remove(&unfinished).with_context(cannot)?;
             continue;
         }
@@ -257,6 +263,11 @@ fn shrinks(file: File, length: u64, to: &Path) -> Result<bool> {
     encoder.finish()?;
     to.sync_all()?;
     Ok(to.metadata()?.len() < length / 10 * 9)
+}
+
+/// Removes what could not be written to its end, so that it takes no room of a full disk. That error is told either way.
+fn forget(path: &Path) {
+    let _ = remove(path);
 }
 
 fn remove(path: &Path) -> io::Result<()> {

@@ -170,3 +170,22 @@ fn a_full_disk_is_given_room_by_removing_runs() {
     assert!(said.starts_with(cannot) && said.ends_with("/copy.db': the disk is full\n"), "{said}");
     assert_eq!(said.lines().count(), 1, "{said}");
 }
+
+#[test]
+fn files_that_cannot_be_compressed_on_a_full_disk_stay_as_they_are() {
+    let home = home();
+    home.command("noise", "head -c 150000 /dev/urandom | base64");
+    home.pool("noise", &["noise"]);
+    let script = "mount -o remount,size=1m none \"$disk\" || exit 98\n\
+                  ar run -m noise hi >\"$HOME/answer\" || exit 1\n\
+                  head -c 2000000 /dev/zero >\"$disk/ballast\" 2>/dev/null\n\
+                  ar log compress --older-than 0s; echo $?; ls \"$disk\"/runs/*\n\
+                  rm \"$disk/ballast\"; ar log compress --older-than 0s >/dev/null; echo $?; ls \"$disk\"/runs/*\n\
+                  ar log last --answer | cmp - \"$HOME/answer\"; echo $?";
+    let Some(output) = on_a_disk_of_its_own(&home, script) else { return };
+    let said = String::from_utf8_lossy(&output.stderr);
+    let printed = String::from_utf8_lossy(&output.stdout).replace('\n', " ");
+    let expected = "2 answer lock prompt stderr stdout 0 answer.zst lock prompt stderr stdout.zst 0 ";
+    assert_eq!(printed, expected, "{said}");
+    assert!(said.contains("No space left on device") && said.lines().count() == 1, "{said}");
+}
