@@ -1,7 +1,7 @@
 //! The exit status of a run: what the pipeline as a whole says to its caller.
 
 use anyhow::Result;
-use ar_core::record::{Class, Diagnosis, End, Exec, ToolError, Verdict};
+use ar_core::record::{Class, Diagnosis, End, Exec, Session, ToolError, Verdict};
 use ar_core::{Failure, Record, exit};
 
 /// The status at the end of the pipe (ar(7), EXIT STATUS).
@@ -36,12 +36,17 @@ pub fn code(record: &Record) -> Result<u8> {
     })
 }
 
-/// Whether a run failed by its provider's or the network's fault, so that another attempt makes sense.
+/// Whether a run failed by its provider's or the network's fault, or because a named session is gone, so that another
+/// attempt makes sense.
 pub fn another_may_do_better(record: &Record) -> Result<bool> {
     if record.get::<ToolError>("error")?.is_some() {
         return Ok(false);
     }
-    Ok(matches!(diagnosis(record)?.verdict, Verdict::Provider | Verdict::Network))
+    let diagnosis = diagnosis(record)?;
+    let goes_on =
+        record.get::<Session>("session")?.is_some_and(|asked| asked.name.is_some() && asked.id.is_some());
+    let begins_afresh = goes_on && diagnosis.detail.as_deref() == Some("session_not_found");
+    Ok(begins_afresh || matches!(diagnosis.verdict, Verdict::Provider | Verdict::Network))
 }
 
 /// Whether ar-pick had trouble of its own, so that there is no run to store. It said why; where the state cannot be used,

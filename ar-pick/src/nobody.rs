@@ -1,6 +1,7 @@
 //! What to say when no provider can serve.
 
 use crate::choose::{Candidate, Standing};
+use crate::request::Request;
 use ar_core::Stamp;
 use ar_core::config::Model;
 use ar_core::exit;
@@ -12,17 +13,27 @@ const NAMED: usize = 8;
 /// The pause before the next look at what ends nobody knows when.
 const POLITE: Duration = Duration::from_secs(1);
 
-/// The trouble that rides the pipe: 75 where waiting helps, 69 where a person must act.
-pub fn explain(model: &Model, candidates: &[Candidate], now: Stamp) -> ToolError {
-    let retry_at = candidates.iter().filter_map(|candidate| comes_back(candidate, now)).min();
-    let excluded = candidates.iter().any(|c| c.excluded && c.in_service());
+/// The trouble that rides the pipe: 75 where waiting helps, 69 where a person must act. Where one provider alone may serve,
+/// only that one counts.
+pub fn explain(request: &Request, model: &Model, candidates: &[Candidate]) -> ToolError {
+    let asked: Vec<&Candidate> = candidates
+        .iter()
+        .filter(|candidate| request.only.is_none_or(|only| candidate.name == only))
+        .collect();
+    let retry_at = asked.iter().filter_map(|candidate| comes_back(candidate, request.now)).min();
+    let excluded = asked.iter().any(|candidate| candidate.excluded && candidate.in_service());
     let mut words: Vec<String> =
-        candidates.iter().map(|candidate| format!("{} {}", candidate.name, word(candidate))).collect();
+        asked.iter().map(|candidate| format!("{} {}", candidate.name, word(candidate))).collect();
     if words.len() > NAMED {
         let more = words.len() - NAMED;
         words.truncate(NAMED);
         words.push(format!("{more} more"));
     }
+    let words = words.join(", ");
+    let message = match &request.bound_by {
+        Some(session) => format!("{session} of model '{}' cannot go on: {words}", model.name),
+        None => format!("no provider of model '{}' can serve: {words}", model.name),
+    };
     let hint = match retry_at {
         Some(at) => format!("the next is free at {at}; 'ar run --wait' waits for it"),
         None if excluded => "leave out --exclude or --provider".to_owned(),
@@ -32,7 +43,7 @@ pub fn explain(model: &Model, candidates: &[Candidate], now: Stamp) -> ToolError
     };
     ToolError {
         tool: crate::NAME.to_owned(),
-        message: format!("no provider of model '{}' can serve: {}", model.name, words.join(", ")),
+        message,
         code: if retry_at.is_some() { exit::LATER } else { exit::UNAVAILABLE },
         hint: Some(hint),
         retry_at,

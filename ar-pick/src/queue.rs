@@ -136,7 +136,7 @@ fn look(state: &mut State, request: &Request, model: &Model) -> Result<Picked> {
     let dead = reclaim::dead_runs(state.db(), &request.place.runs(), request.now)?;
     let pool = pool::read(state.db(), request, model, &dead)?;
     if pool.choose().is_none() {
-        return Ok(Picked::Nobody(nobody::explain(model, &pool.candidates, request.now)));
+        return Ok(Picked::Nobody(nobody::explain(request, model, &pool.candidates)));
     }
     reserve::pick(state, request, model)
 }

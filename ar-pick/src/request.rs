@@ -26,6 +26,8 @@ pub struct Request<'a> {
     pub place: &'a Place,
     pub now: Stamp,
     pub only: Option<&'a str>,
+    /// The session that `only` has, in words, where that is why nobody else may serve.
+    pub bound_by: Option<String>,
     /// Providers, or `MODEL/PROVIDER`.
     pub exclude: &'a [String],
     pub strategy: Option<Strategy>,
@@ -76,6 +78,7 @@ impl<'a> Request<'a> {
             place,
             now,
             only: cli.provider.as_deref(),
+            bound_by: None,
             exclude: &cli.exclude,
             strategy: cli.strategy.map(Into::into),
             sticky: cli.sticky.as_deref(),

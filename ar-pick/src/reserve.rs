@@ -31,7 +31,7 @@ pub fn pick(state: &mut State, request: &Request, model: &Model) -> Result<Picke
         reclaim::mark_lost(db, &dead, request.now)?;
         let pool = pool::read(db, request, model, &[])?;
         let Some(chosen) = pool.choose() else {
-            return Ok(Picked::Nobody(nobody::explain(model, &pool.candidates, request.now)));
+            return Ok(Picked::Nobody(nobody::explain(request, model, &pool.candidates)));
         };
         if queue::ahead(db, request, model)?.is_some() {
             return Ok(Picked::Behind(nobody::behind(model, request.now)));

@@ -53,7 +53,14 @@ fn pick(cli: &Cli, run: &str, now: Stamp, record: &mut Record) -> Result<()> {
     let mut request = Request::new(cli, &place, run, now)?;
     if let Some(asked) = &session {
         record.set("session", &asked.session)?;
-        request.only = asked.provider.as_deref().or(request.only);
+        if let Some(provider) = &asked.provider {
+            (request.only, request.bound_by) = (Some(provider.as_str()), Some(asked.label()));
+        }
+        if let Some(why) = &asked.lost {
+            // Whoever follows this session must hear of it, hops or not: the agent will know nothing of what was said.
+            let message = format!("{} {why}; beginning it afresh", asked.label());
+            exit::warn(NAME, &Failure::new(exit::OK, message));
+        }
     }
     let (served, picked) = first_able(cli, &mut state, &mut request, model)?;
     state.close()?;

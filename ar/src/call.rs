@@ -161,13 +161,14 @@ impl<'a> Call<'a> {
             && !self.afresh
         {
             self.afresh = true;
-            self.say("the agent no longer has this session, beginning it afresh");
+            let provider = provider_of(&record);
+            self.say(&format!("{provider}: session_not_found, beginning the session afresh"));
             return Ok(Next::Again);
         }
         if cancelled || !matches!(diagnosis.verdict, Verdict::Provider | Verdict::Network) {
             return Ok(Next::End(code));
         }
-        let provider = record.at("pick.provider").and_then(|name| name.as_str()).unwrap_or("run").to_owned();
+        let provider = provider_of(&record);
         self.tried.push(Tried {
             name: format!("{}/{provider}", record.text("model").unwrap_or_default()),
             unreached: diagnosis.verdict == Verdict::Network,
@@ -273,6 +274,10 @@ fn same_run(mut picked: Record, diagnosed: Record) -> Result<Record> {
     }
     picked.set("error", diagnosed.get::<ToolError>("error")?)?;
     Ok(picked)
+}
+
+fn provider_of(record: &Record) -> String {
+    record.at("pick.provider").and_then(|name| name.as_str()).unwrap_or("run").to_owned()
 }
 
 impl Failed {

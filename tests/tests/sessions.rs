@@ -50,15 +50,72 @@ fn there_must_be_something_to_continue() {
         .check();
 }
 
+const GONE: &str =
+    "[ \"$1\" = resume ] && { echo \"No conversation found with session ID: $2\" >&2; exit 1; }";
+
 #[test]
-fn a_session_that_is_gone_begins_afresh_once() {
-    let gone = "[ \"$1\" = resume ] && { echo \"No conversation found with session ID: $2\" >&2; exit 1; }";
-    let home = home(&format!("{gone}\n{AGENT}"));
+fn a_session_that_is_gone_costs_one_line_and_no_second_object() {
+    let home = home(&format!("{GONE}\n{AGENT}"));
     home.ar(&["run", "-m", "pool", "--session=talk", "hi"]).stdout("a start").check();
-    let output =
-        home.ar(&["run", "-m", "pool", "--session=talk", "hi"]).stdout("b start").any_stderr().check();
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(said.contains("ar: the agent no longer has this session, beginning it afresh\n"), "{said}");
+    home.ar(&["run", "-q", "-m", "pool", "--session=talk", "hi"]).stdout("b start").check();
+    let run = home.ar(&["run", "-m", "pool", "--session=talk", "--json", "hi"]);
+    let said = "ar: b: session_not_found, beginning the session afresh\n";
+    let output = run.stderr(said).any_stdout().check();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(text.lines().count(), 1, "{text}");
+    assert!(text.contains("\"answer\":\"a start\""), "{text}");
+}
+
+#[test]
+fn a_session_says_who_keeps_it_from_going_on() {
+    let home = home(AGENT);
+    home.ar(&["run", "-m", "pool", "--session=talk", "hi"]).stdout("a start").check();
+    home.model("pool", &POOL.replacen("'agent'", "'agent'\ndisabled = true", 1));
+    for (option, session) in [("--session=talk", "session 'talk'"), ("-c", "the last session")] {
+        home.ar(&["run", "-m", "pool", option, "hi"])
+            .status(69)
+            .stderr(format!(
+                "ar: {session} of model 'pool' cannot go on: a is disabled\n\
+                 hint: 'ar pick -m pool --explain' tells more; --reset, --enable and --unlock help\n"
+            ))
+            .check();
+    }
+}
+
+#[test]
+fn a_session_whose_provider_is_left_out_begins_afresh_and_says_so() {
+    let home = home(AGENT);
+    home.ar(&["run", "-m", "pool", "--session=talk", "hi"]).stdout("a start").check();
+    home.ar(&["run", "-m", "pool", "--session=talk", "--provider=b", "hi"])
+        .stdout("b start")
+        .stderr("ar-pick: session 'talk' is with 'a'; beginning it afresh\n")
+        .check();
+    home.model("pool", &POOL.replace("'b'", "'z'"));
+    home.ar(&["run", "-m", "pool", "-c", "hi"])
+        .status(125)
+        .stderr("ar-pick: the last session of model 'pool' is with 'b', which it has no more\n")
+        .check();
+    home.ar(&["run", "-m", "pool", "-c", "--provider=a", "hi"]).stdout("a resume new-a").check();
+    home.ar(&["run", "-m", "pool", "--session=talk", "hi"])
+        .stdout("z start")
+        .stderr("ar-pick: session 'talk' is with 'b', which model 'pool' has no more; beginning it afresh\n")
+        .check();
+}
+
+#[test]
+fn a_session_has_a_name_that_can_be_shown() {
+    let home = home(AGENT);
+    let long = "x".repeat(257);
+    for (name, problem) in [
+        ("", "is empty"),
+        ("a\nb", "has a control character in it"),
+        (long.as_str(), "has 257 bytes, and 256 is the limit"),
+    ] {
+        home.ar(&["run", "-m", "pool", &format!("--session={name}"), "hi"])
+            .status(125)
+            .stderr(format!("ar-pick: the name of the session {problem}\n"))
+            .check();
+    }
 }
 
 #[test]
