@@ -1,25 +1,66 @@
 //! A template's `env_file`: variables that stand in no configuration.
 
-use anyhow::Context;
+use crate::signals::{Signals, is_readable, sleep};
+use anyhow::{Context, bail};
 use ar_core::Failure;
 use rustix::process::geteuid;
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, File};
-use std::io::Read;
+use std::fs::{self, File, OpenOptions};
+use std::io::{ErrorKind, Read};
+use std::os::fd::AsFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// How long whoever writes to a pipe may take.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// More than this is no file of variables.
+const MAX_BYTES: usize = 1024 * 1024;
 
 /// Reads a file of `NAME=value` lines. Empty lines and lines that start with `#` are passed over, as is a leading
 /// `export`; one pair of quotes around a value goes away, and nothing in it is expanded.
 ///
 /// A file that others can read, or that belongs to somebody else, is refused: it is there to hold secrets.
-pub fn read(file: &Path) -> anyhow::Result<Vec<(OsString, OsString)>> {
+pub fn read(file: &Path, signals: &Signals) -> anyhow::Result<Vec<(OsString, OsString)>> {
     let cannot_read = || format!("cannot read the env_file '{}'", file.display());
-    let mut open = File::open(file).with_context(cannot_read)?;
+    // The opening of a named pipe waits for its writer, and no signal would end that.
+    let open =
+        OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(file).with_context(cannot_read)?;
     check_private(file, &open.metadata().with_context(cannot_read)?)?;
+    let bytes = read_all(open, signals).with_context(cannot_read)?;
+    parse(file, &bytes)
+}
+
+/// All of a file, or of what is written to a pipe.
+fn read_all(mut from: File, signals: &Signals) -> anyhow::Result<Vec<u8>> {
+    let until = Instant::now() + TIMEOUT;
     let mut bytes = Vec::new();
-    open.read_to_end(&mut bytes).with_context(cannot_read)?;
+    let mut piece = [0; 4096];
+    loop {
+        sleep(&[from.as_fd(), signals.ending()], Some(until.saturating_duration_since(Instant::now())))?;
+        if signals.was_told_to_end() {
+            bail!("a signal came first");
+        }
+        if !is_readable(from.as_fd()) {
+            if until <= Instant::now() {
+                bail!("nobody has written to it for {} s", TIMEOUT.as_secs());
+            }
+            continue;
+        }
+        match from.read(&mut piece) {
+            Ok(0) => return Ok(bytes),
+            Ok(n) => bytes.extend_from_slice(piece.get(..n).unwrap_or_default()),
+            Err(error) if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::WouldBlock) => {}
+            Err(error) => return Err(error.into()),
+        }
+        if bytes.len() > MAX_BYTES {
+            bail!("it has more than {MAX_BYTES} bytes");
+        }
+    }
+}
+
+fn parse(file: &Path, bytes: &[u8]) -> anyhow::Result<Vec<(OsString, OsString)>> {
     let mut variables = Vec::new();
     for (number, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
         let line = line.trim_ascii();
@@ -52,16 +93,20 @@ fn variable(line: &[u8]) -> Option<(OsString, OsString)> {
     let equals = line.iter().position(|byte| *byte == b'=')?;
     let (name, value) = line.split_at(equals);
     let is_name = name.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
-    let value = unquoted(value.get(1..)?);
+    let value = unquoted(value.get(1..)?)?;
     (is_name && !name.is_empty() && !value.contains(&0))
         .then(|| (OsStr::from_bytes(name).to_owned(), OsString::from_vec(value.to_vec())))
 }
 
-fn unquoted(value: &[u8]) -> &[u8] {
-    [b"\"", b"'"]
-        .iter()
-        .find_map(|quote| value.strip_prefix(quote.as_slice())?.strip_suffix(quote.as_slice()))
-        .unwrap_or(value)
+/// A value without its quotes. One that is quoted in part is what a shell or another reader of such files would see in
+/// another way than we do.
+fn unquoted(value: &[u8]) -> Option<&[u8]> {
+    match value.split_first() {
+        Some((quote @ (b'"' | b'\''), rest)) => {
+            rest.strip_suffix(&[*quote]).filter(|inner| *quote == b'"' || !inner.contains(quote))
+        }
+        _ => Some(value),
+    }
 }
 
 #[cfg(test)]
@@ -77,7 +122,9 @@ mod tests {
             (b"A=", Some(("A", ""))),
             (b"A=\"b c\"", Some(("A", "b c"))),
             (b"A='\"'", Some(("A", "\""))),
-            (b"A=\"", Some(("A", "\""))),
+            (b"A=\"", None),
+            (b"A=\"b\" # c", None),
+            (b"A='b' 'c'", None),
             (b"A", None),
             (b"A B=c", None),
         ];
@@ -92,10 +139,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("env");
         fs::write(&file, "# keys\n\nA=1\nhunter2\n").unwrap();
-        let error = read(&file).unwrap_err().to_string();
+        let signals = Signals::catch().unwrap();
+        let error = read(&file, &signals).unwrap_err().to_string();
         assert_eq!(error, format!("others can read the env_file '{}'", file.display()));
         fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
-        let error = read(&file).unwrap_err().to_string();
+        let error = read(&file, &signals).unwrap_err().to_string();
         assert_eq!(error, format!("{}:4: this is not NAME=value", file.display()));
     }
 }

@@ -64,7 +64,7 @@ impl Environment {
         let mut environment = Self::plain(provider.pty);
         environment.unset.extend(provider.unset.iter().map(OsString::from));
         if let Some(file) = &provider.env_file {
-            for (name, value) in env_file::read(&below_home(file))? {
+            for (name, value) in env_file::read(&below_home(file), signals)? {
                 environment.secrets.add_unless_setting(&name, value.as_bytes());
                 environment.add(name, value);
             }

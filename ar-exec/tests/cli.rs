@@ -327,9 +327,31 @@ fn a_template_takes_variables_from_the_caller_and_from_commands_and_away() {
 }
 
 #[test]
+fn variables_may_come_through_a_named_pipe_whose_writer_is_waited_for_until_a_signal_comes() {
+    let world = World::new();
+    let pipe = world.path("keys");
+    assert!(std::process::Command::new("mkfifo").arg("-m600").arg(&pipe).status().unwrap().success());
+    world.provider("env_file = '~/keys'", "echo \"$A\"");
+    let writer = std::thread::spawn({
+        let pipe = pipe.clone();
+        move || std::fs::write(pipe, "A=through the pipe\n").unwrap()
+    });
+    world.run(&["hi"]);
+    writer.join().unwrap();
+    assert_eq!(world.of_run("answer"), b"through the pipe\n");
+    let mut waiting = Command::new("timeout");
+    waiting.args(["--preserve-status", "0.3"]).arg(env!("CARGO_BIN_EXE_ar-exec")).arg("hi");
+    waiting.current_dir(world.home.path()).env_clear().envs(world.vars()).write_stdin(world.record());
+    let said = waiting.assert().code(2).get_output().stderr.clone();
+    let said = String::from_utf8_lossy(&said).into_owned();
+    assert!(said.ends_with("/keys': a signal came first\n"), "{said}");
+}
+
+#[test]
 fn a_variable_that_cannot_be_had_is_our_trouble() {
     let world = World::new();
     world.file("open", "A=1\n");
+    world.secret("half", "A=\"b\" # c\n");
     world.script("locked", "echo 'no agent' >&2; exit 3");
     let cases = [
         (
@@ -349,6 +371,8 @@ fn a_variable_that_cannot_be_had_is_our_trouble() {
             "cannot set 'A' of provider 'cli': 'true' has not printed a value: it printed nothing",
         ),
         ("env_file = 'open'", "others can read the env_file 'open'"),
+        ("env_file = 'half'", "half:1: this is not NAME=value"),
+        ("env_file = '/dev/zero'", "cannot read the env_file '/dev/zero': it has more than 1048576 bytes"),
     ];
     for (keys, message) in cases {
         world.provider(keys, "true");
