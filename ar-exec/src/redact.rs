@@ -10,6 +10,10 @@ use std::path::Path;
 
 /// A shorter value is a word like any other, and replacing it would spoil texts that have nothing to do with it.
 const MIN_BYTES: usize = 8;
+/// A line of a secret of several is one of its own from this length on.
+const MIN_LINE_BYTES: usize = 16;
+/// How many lines of a secret are looked for: those of a long key.
+const MAX_LINES: usize = 100;
 /// What stands in place of a secret.
 const MASK: &[u8] = b"***";
 /// How much of a file is looked at at once.
@@ -37,8 +41,21 @@ pub fn is_secret(name: &OsStr) -> bool {
 }
 
 impl Secrets {
-    /// Adds a value, longer ones before those that they contain.
+    /// Adds a value, and what else it may be seen as: the text of a JSON string, and of several lines each one.
     pub fn add(&mut self, value: &[u8]) {
+        self.insert(value);
+        for line in value.split(|byte| *byte == b'\n').take(MAX_LINES) {
+            let line = line.trim_ascii();
+            // The first and the last line of a key in a file are the same in all of them.
+            if line.len() < value.len() && line.len() >= MIN_LINE_BYTES && !line.starts_with(b"-----") {
+                self.insert(line);
+            }
+        }
+        self.insert(&in_json(value));
+    }
+
+    /// Adds bytes, longer ones before those that they contain.
+    fn insert(&mut self, value: &[u8]) {
         if value.len() >= MIN_BYTES && !self.0.iter().any(|known| known == value) {
             let at = self.0.partition_point(|known| known.len() >= value.len());
             self.0.insert(at, value.to_vec());
@@ -56,12 +73,19 @@ impl Secrets {
         }
     }
 
-    /// A text with every secret replaced.
+    /// A text with every secret replaced, one that was cut with the text's end included.
     pub fn mask(&self, text: &str) -> String {
-        self.0.iter().fold(text.to_owned(), |text, secret| match str::from_utf8(secret) {
-            Ok(secret) => text.replace(secret, "***"),
-            Err(_) => text,
-        })
+        let secrets = || self.0.iter().filter_map(|secret| str::from_utf8(secret).ok());
+        let masked = secrets().fold(text.to_owned(), |text, secret| text.replace(secret, "***"));
+        let Some(cut) = masked.strip_suffix('…') else { return masked };
+        let part = |secret: &str| {
+            let lengths = secret.char_indices().map(|(at, _)| at).filter(|at| *at >= MIN_BYTES);
+            lengths.rev().find(|length| secret.get(..*length).is_some_and(|part| cut.ends_with(part)))
+        };
+        match secrets().filter_map(part).max() {
+            Some(length) => format!("{}***…", cut.get(..cut.len() - length).unwrap_or_default()),
+            None => masked,
+        }
     }
 
     /// Writes the beginning of a file without its secrets beside it, as `NAME.masked`, where it has any.
@@ -98,6 +122,23 @@ impl Secrets {
         copy(&mut file, &mut paths::create_private_file(&clean)?, &finders).with_context(context)?;
         fs::rename(&clean, path).with_context(context)
     }
+}
+
+/// A value as the inside of a JSON string, as nearly every writer of JSON has it.
+fn in_json(value: &[u8]) -> Vec<u8> {
+    let mut text = Vec::with_capacity(value.len());
+    for byte in value {
+        let escaped = match byte {
+            b'"' | b'\\' => Some(*byte),
+            b'\n' => Some(b'n'),
+            b'\r' => Some(b'r'),
+            b'\t' => Some(b't'),
+            _ => None,
+        };
+        text.extend(escaped.map(|_| b'\\'));
+        text.push(escaped.unwrap_or(*byte));
+    }
+    text
 }
 
 /// Copies with every secret replaced, and tells whether there was one.
@@ -182,6 +223,24 @@ mod tests {
             let beside = dir.path().join("answer.masked");
             assert_eq!(fs::read_to_string(&beside).ok(), masked, "{text}");
             fs::remove_file(beside).ok();
+        }
+    }
+
+    #[test]
+    fn a_secret_is_known_in_json_by_one_of_its_lines_and_by_its_beginning() {
+        let key = "-----BEGIN KEY-----\nMIIEvQIBADANBgkqhkiG\nshort\n-----END KEY-----";
+        let quote = "pass\"word\\9";
+        let text = br#"{"a":"pass\"word\\9"} pass"word\9 MIIEvQIBADANBgkqhkiG short -----BEGIN KEY-----"#;
+        assert_eq!(redacted(text, &[key, quote]), br#"{"a":"***"} *** *** short -----BEGIN KEY-----"#);
+        let mut secrets = Secrets::default();
+        secrets.add(b"sk-123456789");
+        for (text, masked) in [
+            ("invalid: sk-12345678…", "invalid: ***…"),
+            ("invalid: sk-1234…", "invalid: sk-1234…"),
+            ("invalid: sk-123456789…", "invalid: ***…"),
+            ("invalid: sk-12345678", "invalid: sk-12345678"),
+        ] {
+            assert_eq!(secrets.mask(text), masked, "{text}");
         }
     }
 

@@ -20,12 +20,16 @@ pub fn complete(told: Option<Outcome>, plan: &Plan, dir: &RunDir) -> anyhow::Res
         Some(outcome) => unknown(outcome, plan, dir)?,
         None => read(plan, dir)?,
     };
+    let secrets = &plan.environment.secrets;
     if let Some(error) = &mut outcome.error {
-        error.message = plan.environment.secrets.mask(&error.message);
+        error.kind = secrets.mask(&error.kind);
+        error.message = secrets.mask(&error.message);
     }
     let apart = dir.take_usage()?;
     outcome.usage = plan.format.and_then(|format| format.usage_in(&apart)).or(outcome.usage);
     outcome.settle(plan.used_before.as_ref());
+    // Masked it would name another session, or none.
+    outcome.session = outcome.session.filter(|id| secrets.mask(id) == *id);
     if let Some(usage) = &mut outcome.usage {
         price::estimate(usage, plan.price.as_ref());
     }

@@ -60,3 +60,29 @@ fn a_secret_is_nowhere_but_in_the_prompt_and_the_answer() {
         }
     }
 }
+
+#[test]
+fn a_secret_is_nowhere_in_what_an_agent_says_of_its_own_error() {
+    let key = "MIIEvQIBADANBgkqhkiG9w0BAQEF";
+    let home = Home::new();
+    let quoted = r#"correct\"horse\\battery"#;
+    let padding = "x".repeat(980);
+    let said = format!(
+        r#"{{"type":"result","is_error":true,"result":"{padding} {quoted}","api_error":"{quoted} {key}","session_id":"{key}"}}"#
+    );
+    home.write("said", said);
+    home.command("agent", "cat \"$HOME/said\"; exit 1");
+    let env = "[env]\nA_KEY = '''-----BEGIN-----\nMIIEvQIBADANBgkqhkiG9w0BAQEF\n'''\n\
+               A_PASSWORD = 'correct\"horse\\battery'\n";
+    home.model("pool", &format!("command = 'agent'\noutput = 'claude-json'\n{env}"));
+    let run = home.ar(&["run", "-v", "-m", "pool", "--json", "hi"]);
+    let output = run.any_status().any_stdout().any_stderr().check();
+    let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    home.query("PRAGMA wal_checkpoint(TRUNCATE)");
+    for secret in [r#"correct\"ho"#, "correct\"ho", key] {
+        assert!(!said.contains(secret), "{secret} is in {said}");
+        let mut found = Vec::new();
+        files_with(home.state().parent().unwrap(), secret, &mut found);
+        assert!(found.is_empty(), "{secret} is in {found:?}");
+    }
+}
