@@ -89,6 +89,14 @@ fn variable(name: &str) -> Option<PathBuf> {
     env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 
+/// Expands a leading `~/`, which is the shell's work where there is one.
+pub fn below_home(path: &Path) -> PathBuf {
+    match (path.strip_prefix("~"), home()) {
+        (Ok(rest), Some(home)) => home.join(rest),
+        _ => path.to_path_buf(),
+    }
+}
+
 /// A base directory. The specification has relative paths in its variables ignored.
 fn base(name: &str, below_home: &str, ours: &str) -> anyhow::Result<PathBuf> {
     if let Some(dir) = variable(name).filter(|dir| dir.is_absolute()) {

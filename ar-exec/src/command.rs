@@ -1,7 +1,7 @@
 //! Finds the program to run, so that one that is missing is told from one that cannot be executed.
 
 use crate::outcome::spawn_error;
-use crate::plan::below_home;
+use ar_core::paths::below_home;
 use ar_core::record::ExecError;
 use rustix::fs::{Access, access};
 use std::env;

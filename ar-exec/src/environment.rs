@@ -1,11 +1,11 @@
 //! The environment of the child: the caller's, without what does not suit a batch run, and with what the template adds.
 
-use crate::plan::below_home;
 use crate::redact::{Secrets, is_secret};
 use crate::signals::Signals;
 use crate::{env_command, env_file};
 use anyhow::Context;
 use ar_core::config::Provider;
+use ar_core::paths::below_home;
 use ar_core::processes::{OUTER_VARIABLE, RUN_VARIABLE};
 use ar_core::record::is_id;
 use ar_core::{Failure, Record};

@@ -23,7 +23,15 @@ impl Moment {
         let mut top = git(dir, &["rev-parse", "--show-toplevel"])?;
         top.pop();
         let top = PathBuf::from(std::ffi::OsString::from_vec(top));
-        let all = ["status", "--porcelain=v2", "--branch", "--untracked-files=all", "--no-renames", "-z"];
+        let all = [
+            "status",
+            "--porcelain=v2",
+            "--branch",
+            "--untracked-files=all",
+            "--ignore-submodules=none",
+            "--no-renames",
+            "-z",
+        ];
         let status = git(&top, &all)?;
         let mut hasher = DefaultHasher::new();
         let mut head = None;
@@ -41,10 +49,10 @@ impl Moment {
         Some(Self { head, work: hasher.finish() })
     }
 
-    /// What became of the repository since.
-    pub fn compare(self, after: Self) -> GitChange {
-        let changed = self != after;
-        GitChange { before: self.head, after: after.head, changed }
+    /// What became of the repository since. One that is not there any more has changed.
+    pub fn compare(self, after: Option<Self>) -> GitChange {
+        let changed = after.as_ref() != Some(&self);
+        GitChange { before: self.head, after: after.and_then(|after| after.head), changed }
     }
 }
 
@@ -60,10 +68,11 @@ fn path(line: &[u8]) -> Option<&[u8]> {
 }
 
 /// What git prints; None where it fails, as it does outside of a repository. It takes no lock, which an agent at work in
-/// the repository could stumble over.
+/// the repository could stumble over, and starts no program that the repository's configuration names: an agent that is
+/// kept in a sandbox may have written that.
 fn git(dir: &Path, args: &[&str]) -> Option<Vec<u8>> {
     let mut command = Command::new("git");
-    command.arg("-C").arg(dir).args(args).env("GIT_OPTIONAL_LOCKS", "0");
+    command.args(["-c", "core.fsmonitor=false", "-C"]).arg(dir).args(args).env("GIT_OPTIONAL_LOCKS", "0");
     let output = command.stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
     output.status.success().then_some(output.stdout)
 }
@@ -73,7 +82,7 @@ mod tests {
     use super::*;
 
     fn changed(before: Option<&Moment>, dir: &Path) -> bool {
-        before.unwrap().clone().compare(Moment::of(dir).unwrap()).changed
+        before.unwrap().clone().compare(Moment::of(dir)).changed
     }
 
     #[test]
@@ -105,6 +114,8 @@ mod tests {
         }
         fs::create_dir(dir.join("below")).unwrap();
         assert!(!changed(before.as_ref(), &dir.join("below")));
+        fs::remove_dir_all(dir.join(".git")).unwrap();
+        assert!(changed(before.as_ref(), dir));
         assert_eq!(before.unwrap().head.map(|head| head.len()), Some(40));
     }
 }

@@ -5,9 +5,10 @@ use crate::format::Format;
 use crate::request::Overrides;
 use crate::signals::Signals;
 use anyhow::Context;
+use ar_core::Failure;
 use ar_core::config::{Hop, Model, Price, PromptMode, Provider};
+use ar_core::paths::below_home;
 use ar_core::record::Usage;
-use ar_core::{Failure, paths};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -175,14 +176,6 @@ fn directory(chosen: Option<&Path>) -> anyhow::Result<PathBuf> {
         None => std::env::current_dir(),
     }
     .context("cannot tell the current directory")
-}
-
-/// Expands a leading `~/`, which is the shell's work where there is one.
-pub fn below_home(path: &Path) -> PathBuf {
-    match (path.strip_prefix("~"), paths::home()) {
-        (Ok(rest), Some(home)) => home.join(rest),
-        _ => path.to_path_buf(),
-    }
 }
 
 #[cfg(test)]

@@ -170,7 +170,7 @@ impl Request {
         }
         let told = report::complete(told, plan, dir)?;
         redact(plan, dir, &fate)?;
-        let git = before.and_then(|before| Some(before.compare(Moment::of(&plan.cwd)?)));
+        let git = before.map(|before| before.compare(Moment::of(&plan.cwd)));
         let exec = Exec { git, ..outcome::ended(plan, started, &fate, &streams)? };
         Ok((told.into_exec(exec), Some(family)))
     }

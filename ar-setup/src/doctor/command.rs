@@ -1,9 +1,9 @@
 //! What is wrong with the programs that providers call.
 
 use super::{Finding, Repair};
-use crate::doctor::files::below_home;
 use crate::places::{is_executable, own_ar};
 use ar_core::config::Provider;
+use ar_core::paths::below_home;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};

@@ -102,14 +102,6 @@ fn readable_by_others(path: &Path, why: &str) -> Option<Finding> {
     Some(finding.repaired_by(Repair::Mode(path.to_owned(), 0o600)))
 }
 
-/// A path whose leading `~` stands for the home directory.
-pub fn below_home(path: &Path) -> PathBuf {
-    match (path.strip_prefix("~"), ar_core::paths::home()) {
-        (Ok(below), Some(home)) => home.join(below),
-        _ => path.to_owned(),
-    }
-}
-
 fn state(path: &Path) -> Vec<Finding> {
     let Ok(found) = path.metadata() else { return Vec::new() };
     let mut findings: Vec<Finding> = writable_by_others(path, &found).into_iter().collect();

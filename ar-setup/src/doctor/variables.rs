@@ -2,9 +2,10 @@
 
 use super::Finding;
 use crate::advice;
-use crate::doctor::files::{below_home, is_secret};
+use crate::doctor::files::is_secret;
 use crate::probe::{self, Outcome};
 use ar_core::config::{Model, Provider};
+use ar_core::paths::below_home;
 use std::env;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
