@@ -58,6 +58,11 @@ impl Strip {
             (State::Escape, b'[') => State::Control,
             (State::Escape, b']' | b'P' | b'X' | b'^' | b'_') => State::String,
             (State::Escape | State::Intermediate, 0x20..=0x2f) => State::Intermediate,
+            // One that never ends must not swallow the rest of the answer.
+            (State::String | State::Control | State::StringEscape, b'\n') => {
+                out.push(byte);
+                State::Text
+            }
             (State::Escape | State::Intermediate | State::StringEscape, _)
             | (State::Control, 0x40..=0x7e)
             | (State::String, 0x07) => State::Text,
@@ -82,6 +87,7 @@ mod tests {
             ("\x1b]0;title\x07a\x1b]8;;http://x\x1b\\link\x1b]8;;\x1b\\", "alink"),
             ("\x1b(Bb\x1b=c\x1b7d\x07", "bcd"),
             ("end\r", "end\r"),
+            ("a\x1b]never ends\nb\x1b[1\nc\x1b]x\x1b\nd", "a\nb\nc\nd"),
         ] {
             for size in [1, 2, 100] {
                 let mut out = Vec::new();

@@ -69,10 +69,10 @@ impl Terminal {
     pub fn pump(self, to: File) -> anyhow::Result<Pump> {
         let start = || -> io::Result<Pump> {
             let (stop, more) = io::pipe()?;
-            // The child's end is closed here, so that the terminal hangs up when the last process has closed it.
-            let from = File::from(self.ours);
-            let thread =
-                thread::Builder::new().name("terminal".to_owned()).spawn(move || pump(from, to, &stop))?;
+            let (from, child_end) = (File::from(self.ours), self.child_end);
+            let thread = thread::Builder::new()
+                .name("terminal".to_owned())
+                .spawn(move || pump(from, child_end, to, &stop))?;
             Ok(Pump { more, thread })
         };
         start().context("cannot read the child's terminal")
@@ -88,7 +88,12 @@ impl Pump {
     }
 }
 
-fn pump(mut from: File, mut to: File, stop: &PipeReader) -> io::Result<()> {
+/// Copies until the child has ended, and then what is left.
+///
+/// We hold the child's end open for as long as the child lives: a terminal whose last user closes it hangs up, which would
+/// kill a child that is done with its output and not with its work.
+fn pump(mut from: File, child_end: File, mut to: File, stop: &PipeReader) -> io::Result<()> {
+    let mut child_end = Some(child_end);
     let mut piece = vec![0; 65_536];
     let mut ended = false;
     loop {
@@ -102,7 +107,10 @@ fn pump(mut from: File, mut to: File, stop: &PipeReader) -> io::Result<()> {
         if ended && !readable {
             return Ok(());
         }
-        ended |= stopped;
+        if stopped {
+            ended = true;
+            drop(child_end.take());
+        }
         if !readable {
             continue;
         }

@@ -745,6 +745,9 @@ fn a_child_that_wants_a_terminal_gets_one() {
     world.file("prompt", "x".repeat(100_000));
     let exec = world.run(&["-f", "prompt"])["exec"].clone();
     assert_eq!((&exec["end"], &exec["stdout_bytes"]), (&json!("exit"), &json!(688_895)));
+    world.provider("pty = true", "echo done; stty size; exec >/dev/null; sleep 0.2; exit 7");
+    let exec = world.run(&["hi"])["exec"].clone();
+    assert_eq!((&exec["exit_code"], &exec["signal"]), (&json!(7), &Value::Null));
 }
 
 #[test]
