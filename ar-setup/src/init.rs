@@ -5,10 +5,10 @@ use crate::change::{self, Change};
 use crate::earlier::Earlier;
 use crate::known::KNOWN;
 use crate::places::{self, Place};
-use crate::{ask, document, pool};
+use crate::{ask, detect, document, pool, probe};
 use anyhow::Context;
-use ar_core::Failure;
 use ar_core::config::{Config, model_names};
+use ar_core::{Failure, Stamp, exit};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -47,8 +47,26 @@ pub fn run(dir: &Path, yes: bool, file: Option<&Path>, out: &mut impl Write) -> 
         writeln!(out, "nothing to change")?;
     }
     write(dir, &changes, &wanted, out)?;
+    if wanted.contains(&true) {
+        warn_of_options(&found)?;
+    }
     writeln!(out, "next: ar run \"hello\"")?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Tells which options of our templates the help of an installed agent does not name. A help without any option is none.
+fn warn_of_options(found: &[Place]) -> anyhow::Result<()> {
+    for agent in detect::ask_all(found, Stamp::now()?, probe::PATIENCE)? {
+        if agent.rejected.is_empty() || agent.flags.is_none_or(|flags| flags.is_empty()) {
+            continue;
+        }
+        let version = agent.version.as_deref().unwrap_or("of unknown version");
+        let options = agent.rejected.join(" ");
+        let message = format!("the help of {} {version} does not name {options} of its template", agent.name);
+        let hint = "an agent that is too old, or too new for the template, refuses to start; update it, or mend 'args'";
+        exit::warn("ar-setup", &Failure::new(exit::OK, message).hint(hint));
+    }
+    Ok(())
 }
 
 /// The files as the answers want them, models before the config.toml that names one of them.

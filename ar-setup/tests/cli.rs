@@ -51,6 +51,23 @@ fn init_writes_a_model_for_each_agent_found_and_one_for_all() {
 }
 
 #[test]
+fn init_tells_which_options_an_installed_agent_does_not_have() {
+    let home = Home::new();
+    home.command(
+        "llm",
+        "case $1 in --version) echo 'llm, version 0.9';; *) echo '  --cid  a conversation';; esac",
+    );
+    setup(&home, &["init"])
+        .any_stdout()
+        .stderr(
+            "ar-setup: the help of llm 0.9 does not name --json of its template\n\
+             hint: an agent that is too old, or too new for the template, refuses to start; update it, or mend 'args'\n",
+        )
+        .check();
+    setup(&home, &["init"]).any_stdout().check();
+}
+
+#[test]
 fn init_overwrites_nothing() {
     let home = Home::new();
     home.command("claude", "exit 1");
