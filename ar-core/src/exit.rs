@@ -22,8 +22,6 @@ pub const WRAPPER: u8 = 125;
 pub const NOT_EXECUTABLE: u8 = 126;
 /// The command was not found, as sh(1) reports it.
 pub const NOT_FOUND: u8 = 127;
-/// Nobody is left to read the answer, as a shell reports a death by SIGPIPE.
-pub const UNREAD: u8 = 141;
 
 /// An error that knows its exit status and, where there is one, the way out.
 #[derive(Debug, Clone)]

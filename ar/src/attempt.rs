@@ -10,7 +10,7 @@ use ar_core::{Failure, Record, exit, pipe, processes};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, kill_process};
 use std::ffi::OsString;
-use std::io::{BufRead, BufReader, ErrorKind, Stdout, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 
@@ -33,7 +33,6 @@ pub struct Attempt {
     from_diagnose: Option<BufReader<ChildStdout>>,
     to_log: Option<ChildStdin>,
     run: Option<String>,
-    is_unread: bool,
 }
 
 impl Attempt {
@@ -54,7 +53,6 @@ impl Attempt {
             diagnose,
             log,
             run: None,
-            is_unread: false,
         })
     }
 
@@ -101,15 +99,9 @@ impl Attempt {
         }
     }
 
-    /// Waits for the diagnosis. Signals go on to ar-exec, which ends the run, and so does the deadline, and the end of the
-    /// `reader`, who waits at the other end of this for the answer. Where ar-log goes away, nobody could store the run:
-    /// closing our end of the pipe ends it, too.
-    pub fn diagnosed(
-        &mut self,
-        signals: &mut Signals,
-        deadline: &Deadline,
-        mut reader: Option<Stdout>,
-    ) -> Result<Record> {
+    /// Waits for the diagnosis. Signals go on to ar-exec, which ends the run, and so does the deadline. Where ar-log goes
+    /// away, nobody could store the run: closing our end of the pipe ends it, too.
+    pub fn diagnosed(&mut self, signals: &mut Signals, deadline: &Deadline) -> Result<Record> {
         let mut left = deadline.left();
         let (Some(from), Some(to_log)) = (self.from_diagnose.as_mut(), self.to_log.as_ref()) else {
             bail!("the attempt is over");
@@ -118,7 +110,6 @@ impl Attempt {
             let mut fds =
                 vec![PollFd::new(from.get_ref(), PollFlags::IN), PollFd::new(&*signals, PollFlags::IN)];
             fds.extend(pipe::reader(to_log));
-            fds.extend(reader.as_ref().and_then(pipe::reader));
             match poll(
                 &mut fds,
                 left.map(Timespec::try_from).transpose().context("cannot wait for so long")?.as_ref(),
@@ -136,11 +127,7 @@ impl Attempt {
                 polled => polled.context("cannot wait for the run")?,
             };
             let came = |at: usize| fds.get(at).is_some_and(|fd| !fd.revents().is_empty());
-            let [diagnosed, signalled, logless, unread] = [0, 1, 2, 3].map(came);
-            if unread {
-                forward(&self.exec, Signal::TERM);
-                (reader, self.is_unread) = (None, true);
-            }
+            let [diagnosed, signalled, logless] = [0, 1, 2].map(came);
             if signalled {
                 signals.acknowledge()?;
                 if let Some(signal) = signals.arrived() {
@@ -160,11 +147,6 @@ impl Attempt {
                 return Ok(record);
             }
         }
-    }
-
-    /// Whether the run was ended because nobody was left to read its answer.
-    pub fn is_unread(&self) -> bool {
-        self.is_unread
     }
 
     /// Hands the record to ar-log, and gives its exit status: that of the call, if this attempt is the last.

@@ -119,12 +119,8 @@ impl<'a> Call<'a> {
         }
         self.attempts += 1;
         self.announce(&picked)?;
-        let record = same_run(picked, attempt.diagnosed(signals, &self.deadline, self.output.reader())?)?;
-        let is_unread = attempt.is_unread();
+        let record = same_run(picked, attempt.diagnosed(signals, &self.deadline)?)?;
         let code = attempt.store(&record)?;
-        if is_unread && code != exit::OK {
-            return Ok(Next::End(exit::UNREAD));
-        }
         self.judge(record, code)
     }
 
@@ -209,7 +205,7 @@ impl<'a> Call<'a> {
 
     /// Nobody could be picked: waits, tries those again that the network failed, or ends the call.
     fn nobody(&mut self, mut attempt: Attempt, error: &ToolError, signals: &mut Signals) -> Result<Next> {
-        let record = attempt.diagnosed(signals, &self.deadline, None)?;
+        let record = attempt.diagnosed(signals, &self.deadline)?;
         let again = self.rounds < NETWORK_ROUNDS && self.tried.iter().any(|tried| tried.unreached);
         if !again && error.code == exit::LATER && self.patience.lasts() {
             attempt.discard()?;

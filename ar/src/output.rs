@@ -5,7 +5,7 @@ use anyhow::{Context, Result};
 use ar_core::Failure;
 use rustix::io::{FdFlags, fcntl_setfd};
 use std::fs::{self, File, OpenOptions, Permissions};
-use std::io::{self, ErrorKind, IsTerminal, Stdout, stdout};
+use std::io::{self, ErrorKind, IsTerminal, stdout};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
@@ -83,11 +83,6 @@ impl Output {
             Self::Terminal(copy) => Some(copy.as_raw_fd()),
             _ => None,
         }
-    }
-
-    /// Our standard output, where whoever reads it waits for the answer, and may go away.
-    pub fn reader(&self) -> Option<Stdout> {
-        matches!(self, Self::Pipe).then(stdout)
     }
 
     /// Gives a finished file its name.

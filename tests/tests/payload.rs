@@ -62,7 +62,7 @@ fn a_reader_that_leaves_early_is_no_error_and_the_row_is_stored() {
     home.command("long", "head -c 100000000 /dev/zero | tr '\\0' 'x' | fold -w 99");
     home.pool("long", &["long"]);
     home.sh("ar run -m long hi | head -1").stdout("x".repeat(99) + "\n").check();
-    home.sh("{ ar run -m long hi; echo $? >status; } | head -c 0; cat status").stdout("[..]\n").check();
+    home.sh("{ ar run -m long hi; echo $? >status; } | true; cat status").stdout("0\n").check();
     assert_eq!(home.query("SELECT verdict, count(*) FROM run GROUP BY 1"), ["ok|2"]);
 }
 

@@ -106,19 +106,6 @@ fn a_signal_to_a_pipeline_by_hand_is_its_status() {
 }
 
 #[test]
-fn a_call_whose_answer_nobody_can_read_any_more_ends() {
-    let home = home();
-    let mut child = home.ar(&["run", "-m", "pool", "hi"]).spawn(|command| {
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-    });
-    wait_until("the agent starts", || home.path("started").exists());
-    drop(child.stdout.take());
-    assert_eq!(status(child.wait().unwrap()), 141);
-    assert_eq!(home.query("SELECT status, verdict, detail FROM run"), ["done|task|cancelled"]);
-    all_is_well(&home);
-}
-
-#[test]
 fn a_child_that_ignores_sigterm_is_killed_after_the_grace() {
     let home = Home::new();
     home.command("agent", "trap '' TERM INT HUP\ntouch \"$HOME/started\"\nwhile :; do sleep 1; done");
