@@ -329,7 +329,7 @@ fn what_runs_now_is_listed_with_its_last_line() {
     log(&home, &["live", "--cols", cols])
         .stdout(format!("{run}\trunning\t10000\tthinking [1mhard\n"))
         .check();
-    drop(lock);
+    lock.unlock().unwrap();
     log(&home, &["live", "--cols", "phase"]).stdout("ending\n").check();
 }
 

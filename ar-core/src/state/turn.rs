@@ -79,6 +79,7 @@ mod tests {
         assert!(Turn::take(&database).has_waited);
         assert!(Turn::wait(&database, Duration::from_millis(20)).is_none());
         drop(second);
-        assert!(Turn::wait(&database, Duration::ZERO).is_some());
+        // A child that another test is starting may have a copy of the lock for a moment.
+        assert!(Turn::wait(&database, PATIENCE).is_some());
     }
 }
