@@ -3,6 +3,7 @@
 use super::dialect::{Dialect, Text};
 use super::outcome::{Outcome, count};
 use super::scanner::LINE;
+use ar_core::record::Usage;
 
 /// Begins the banner, which ends with the next empty line.
 const BANNER: &str = "Aider v";
@@ -39,9 +40,7 @@ impl Aider {
         if let Some((input, output)) = tokens(line) {
             outcome.turn();
             outcome.error = None;
-            let usage = outcome.usage();
-            usage.input_tokens += input;
-            usage.output_tokens += output;
+            outcome.usage().add(&Usage { input_tokens: input, output_tokens: output, ..Usage::default() });
             return Text::Nothing;
         }
         if line.ends_with(" has hit a token limit!") {

@@ -99,12 +99,7 @@ impl Claude {
         if object.message_id.is_empty() || object.message_id != self.message_id {
             self.message_id.clone_from(&object.message_id);
             outcome.turn();
-            let usage = self.net(&object.usage);
-            let sum = outcome.usage();
-            sum.input_tokens += usage.input_tokens;
-            sum.output_tokens += usage.output_tokens;
-            sum.cache_read_tokens += usage.cache_read_tokens;
-            sum.cache_write_tokens += usage.cache_write_tokens;
+            outcome.usage().add(&self.net(&object.usage));
         }
         Text::Message
     }

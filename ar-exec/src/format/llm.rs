@@ -2,6 +2,7 @@
 
 use super::dialect::{Dialect, Text};
 use super::outcome::{Outcome, count};
+use ar_core::record::Usage;
 
 /// The object at hand.
 #[derive(Debug, Default)]
@@ -34,11 +35,13 @@ impl Dialect for Llm {
         let object = std::mem::take(self);
         outcome.turn();
         outcome.tools(object.tools);
-        let usage = outcome.usage();
-        usage.input_tokens += object.input.saturating_sub(object.cached);
-        usage.output_tokens += object.output;
-        usage.reasoning_tokens += object.reasoning;
-        usage.cache_read_tokens += object.cached;
+        outcome.usage().add(&Usage {
+            input_tokens: object.input.saturating_sub(object.cached),
+            output_tokens: object.output,
+            reasoning_tokens: object.reasoning,
+            cache_read_tokens: object.cached,
+            ..Usage::default()
+        });
         Text::Message
     }
 

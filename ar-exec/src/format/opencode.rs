@@ -86,13 +86,10 @@ impl Dialect for Opencode {
                     // It does not take the step for the last one either, or ends as if nothing were wrong.
                     outcome.fail("cut", "the stream ended without a finish reason", None, None);
                 }
-                let step = object.usage;
+                let mut step = object.usage;
+                step.output_tokens = step.output_tokens.saturating_add(step.reasoning_tokens);
                 let sum = outcome.usage();
-                sum.input_tokens += step.input_tokens;
-                sum.output_tokens += step.output_tokens + step.reasoning_tokens;
-                sum.reasoning_tokens += step.reasoning_tokens;
-                sum.cache_read_tokens += step.cache_read_tokens;
-                sum.cache_write_tokens += step.cache_write_tokens;
+                sum.add(&step);
                 sum.cost_usd = object.cost.map(|cost| cost + sum.cost_usd.unwrap_or(0.0)).or(sum.cost_usd);
             }
             "error" => {
