@@ -15,7 +15,7 @@ fn ar_record_describes_every_field_and_no_others() {
         ["sections", "diagnosis", "trouble"].map(|part| read(&format!("ar-core/src/record/{part}.rs")));
     let mut fields = fields(&parts.concat(), "    pub ");
     fields.extend(
-        ["v", "run", "call", "attempt", "model", "model_asked", "dir", "pick", "exec", "diagnosis"]
+        ["v", "run", "call", "attempt", "model", "model_asked", "dir", "pick", "exec", "diagnosis", "tags"]
             .map(str::to_owned),
     );
     assert_eq!(described, fields);
