@@ -3,7 +3,7 @@
 use crate::detect::login_command;
 use crate::known::{KNOWN, Known};
 use ar_core::Record;
-use ar_core::config::{Model, Provider};
+use ar_core::config::Provider;
 use ar_core::record::{Class, Diagnosis, ToolError, Verdict};
 
 /// The agent behind a provider, as far as its command or its result format tells.
@@ -59,18 +59,8 @@ pub fn about(provider: &Provider, diagnosis: &Diagnosis, record: &Record) -> Str
 }
 
 /// What to do about a provider that was not run.
-pub fn about_refusal(model: &Model, provider: &Provider, error: &ToolError, record: &Record) -> String {
-    match &error.hint {
-        // We left the others out, not the person who reads this.
-        Some(_) if error.excluded => {
-            let (model, name) = (&model.name, &provider.name);
-            format!(
-                "'ar pick -m {model} --explain' tells more; --reset {name}, --enable {name} and --unlock help"
-            )
-        }
-        Some(hint) => hint.clone(),
-        None => look_at_log(record),
-    }
+pub fn about_refusal(error: &ToolError, record: &Record) -> String {
+    error.hint.clone().unwrap_or_else(|| look_at_log(record))
 }
 
 /// The way to everything that is known of a run.

@@ -132,7 +132,7 @@ fn finding(model: &Model, provider: &Provider, record: &Record) -> Result<Findin
     let error: Option<ToolError> = record.get("error")?;
     let ok = error.is_none() && diagnosis.as_ref().is_some_and(|diagnosis| diagnosis.verdict == Verdict::Ok);
     let advice = match (&error, &diagnosis) {
-        (Some(error), _) => Some(advice::about_refusal(model, provider, error, record)),
+        (Some(error), _) => Some(advice::about_refusal(error, record)),
         (None, Some(diagnosis)) if !ok => Some(advice::about(provider, diagnosis, record)),
         _ => None,
     };

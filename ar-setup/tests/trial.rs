@@ -130,6 +130,6 @@ fn one_that_cools_is_not_explained_by_options_that_nobody_gave() {
     home.model("m", "[[providers]]\nname = 'codex'\ncommand = 'out'\n[[providers]]\ncommand = 'cat'\n");
     lines(setup(&home, &["test", "m"]).status(1));
     let found = lines(setup(&home, &["test", "m"]).status(1));
-    let advice = "hint: 'ar pick -m m --explain' tells more; --reset codex, --enable codex and --unlock help";
+    let advice = "hint: 'ar pick -m m --explain' tells more; --reset, --enable and --unlock help";
     assert!(found[1].starts_with("codex  not run\n") && found[1].ends_with(advice), "{found:?}");
 }
