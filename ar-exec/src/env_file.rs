@@ -3,12 +3,13 @@
 use crate::signals::{Signals, is_readable, sleep};
 use anyhow::{Context, bail};
 use ar_core::Failure;
+use ar_core::config::assignments;
 use rustix::process::geteuid;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Read};
 use std::os::fd::AsFd;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -61,18 +62,14 @@ fn read_all(mut from: File, signals: &Signals) -> anyhow::Result<Vec<u8>> {
 }
 
 fn parse(file: &Path, bytes: &[u8]) -> anyhow::Result<Vec<(OsString, OsString)>> {
-    let mut variables = Vec::new();
-    for (number, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
-        let line = line.trim_ascii();
-        if line.is_empty() || line.starts_with(b"#") {
-            continue;
-        }
+    let variables = assignments(bytes).map(|(number, variable)| {
         // The line may hold a secret, so the message has its number alone.
-        variables.push(variable(line).ok_or_else(|| {
-            Failure::trouble(format!("{}:{}: this is not NAME=value", file.display(), number + 1))
-        })?);
-    }
-    Ok(variables)
+        let (name, value) = variable.ok_or_else(|| {
+            Failure::trouble(format!("{}:{number}: this is not NAME=value", file.display()))
+        })?;
+        Ok((OsString::from(name), OsString::from_vec(value.to_vec())))
+    });
+    variables.collect()
 }
 
 fn check_private(file: &Path, meta: &fs::Metadata) -> Result<(), Failure> {
@@ -88,51 +85,10 @@ fn check_private(file: &Path, meta: &fs::Metadata) -> Result<(), Failure> {
     Ok(())
 }
 
-fn variable(line: &[u8]) -> Option<(OsString, OsString)> {
-    let line = line.strip_prefix(b"export ").unwrap_or(line).trim_ascii_start();
-    let equals = line.iter().position(|byte| *byte == b'=')?;
-    let (name, value) = line.split_at(equals);
-    let is_name = name.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
-    let value = unquoted(value.get(1..)?)?;
-    (is_name && !name.is_empty() && !value.contains(&0))
-        .then(|| (OsStr::from_bytes(name).to_owned(), OsString::from_vec(value.to_vec())))
-}
-
-/// A value without its quotes. One that is quoted in part is what a shell or another reader of such files would see in
-/// another way than we do.
-fn unquoted(value: &[u8]) -> Option<&[u8]> {
-    match value.split_first() {
-        Some((quote @ (b'"' | b'\''), rest)) => {
-            rest.strip_suffix(&[*quote]).filter(|inner| *quote == b'"' || !inner.contains(quote))
-        }
-        _ => Some(value),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt;
-
-    #[test]
-    fn lines_are_names_and_values() {
-        let cases = [
-            (b"A=b".as_slice(), Some(("A", "b"))),
-            (b"export A=b=c", Some(("A", "b=c"))),
-            (b"A=", Some(("A", ""))),
-            (b"A=\"b c\"", Some(("A", "b c"))),
-            (b"A='\"'", Some(("A", "\""))),
-            (b"A=\"", None),
-            (b"A=\"b\" # c", None),
-            (b"A='b' 'c'", None),
-            (b"A", None),
-            (b"A B=c", None),
-        ];
-        for (line, expected) in cases {
-            let expected = expected.map(|(name, value)| (OsString::from(name), OsString::from(value)));
-            assert_eq!(variable(line), expected, "{line:?}");
-        }
-    }
 
     #[test]
     fn a_bad_line_is_named_by_its_number_and_not_by_its_text() {

@@ -524,6 +524,17 @@ const FAULTS: &[Fault] = &[
         home.write("keys.env", "A B=hush\n");
         chmod(home, "keys.env", 0o600);
     }),
+    fault!("env_file", 2, "keys.env:1: this is not NAME=value", "mend that line", |home| {
+        home.model("x", "command = 'cat'\nenv_file = '~/keys.env'\n");
+        home.write("keys.env", "A=\"hush\" # the key\n");
+        chmod(home, "keys.env", 0o600);
+    }),
+    // A pipe is left to the run, which has a writer; the doctor goes on to what else is wrong.
+    fault!("placeholder", 1, "'args' of 'x/cat' holds '{promt}'", "write '{prompt}'", |home| {
+        let pipe = home.path("keys.pipe");
+        assert!(std::process::Command::new("mkfifo").arg("-m600").arg(&pipe).status().unwrap().success());
+        home.model("x", "command = 'cat'\nargs = ['{promt}']\nenv_file = '~/keys.pipe'\n");
+    }),
     fault!("env_file", 1, "holds no variable", "NAME=value", |home| {
         home.model("x", "command = 'cat'\nenv_file = '~/keys.env'\n");
         home.write("keys.env", "# soon\n");

@@ -2,6 +2,7 @@
 
 mod account;
 mod cooldown;
+mod env_file;
 mod fallback;
 mod model;
 mod pieces;
@@ -11,6 +12,7 @@ mod template;
 
 pub use account::Account;
 pub use cooldown::Cooldown;
+pub use env_file::assignments;
 pub use model::{Hop, Model, Strategy};
 pub use provider::{Price, PromptMode, Provider};
 

@@ -4,11 +4,11 @@ use super::Finding;
 use crate::advice;
 use crate::doctor::files::is_secret;
 use crate::probe::{self, Outcome};
-use ar_core::config::{Model, Provider};
+use ar_core::config::{Model, Provider, assignments};
 use ar_core::paths::below_home;
 use std::env;
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::thread;
 use std::time::Instant;
@@ -80,24 +80,28 @@ fn references(place: &str, name: &str, value: &str) -> Vec<Finding> {
     findings
 }
 
+/// What comes of an `env_file` that cannot be used.
+const FAILS: &str = "its runs cannot start";
+
 /// What the files of variables hold, and who may read them.
 pub fn env_file(model: &str, written: &Path) -> Vec<Finding> {
     let file = below_home(written);
     let shown = file.display();
-    let fails = "its runs cannot start";
-    let text = match fs::read(&file) {
-        Ok(text) => text,
+    let found = file.metadata();
+    let mut findings: Vec<Finding> = found.iter().filter_map(|found| private(&file, found)).collect();
+    // A pipe would be emptied, and waited for as long as nobody writes to it.
+    let is_pipe = found.is_ok_and(|found| found.file_type().is_fifo());
+    match (!is_pipe).then(|| fs::read(&file)).transpose() {
+        Ok(text) => findings.extend(text.iter().flat_map(|text| content(model, &file, text))),
         Err(error) => {
             return vec![Finding::error(
                 "env_file",
                 format!("cannot read the env_file '{shown}' of model '{model}': {error}"),
-                fails,
+                FAILS,
                 format!("write NAME=value lines into '{shown}', or unset 'env_file'"),
             )];
         }
-    };
-    let mut findings: Vec<Finding> =
-        file.metadata().iter().filter_map(|found| private(&file, found)).collect();
+    }
     if file.is_relative() {
         findings.push(Finding::warning(
             "env_file",
@@ -106,12 +110,14 @@ pub fn env_file(model: &str, written: &Path) -> Vec<Finding> {
             "write its whole path",
         ));
     }
-    let lines: Vec<(usize, &[u8])> = text
-        .split(|byte| *byte == b'\n')
-        .map(<[u8]>::trim_ascii)
-        .enumerate()
-        .filter(|(_, line)| !line.is_empty() && !line.starts_with(b"#"))
-        .collect();
+    findings
+}
+
+/// What a file of variables holds.
+fn content(model: &str, file: &Path, text: &[u8]) -> Vec<Finding> {
+    let shown = file.display();
+    let mut findings = Vec::new();
+    let lines: Vec<_> = assignments(text).collect();
     if lines.is_empty() {
         let what = format!("the env_file '{shown}' of model '{model}' holds no variable");
         findings.push(Finding::warning(
@@ -121,17 +127,17 @@ pub fn env_file(model: &str, written: &Path) -> Vec<Finding> {
             "write NAME=value lines into it",
         ));
     }
-    for (at, line) in lines {
+    for (number, variable) in lines {
         // The line may hold a secret, so its number alone is told.
-        let place = format!("{shown}:{}", at + 1);
-        match assignment(line) {
+        let place = format!("{shown}:{number}");
+        match variable {
             None => findings.push(Finding::error(
                 "env_file",
                 format!("{place}: this is not NAME=value"),
-                fails,
+                FAILS,
                 "mend that line",
             )),
-            Some((name, b"" | b"\"\"" | b"''")) if is_secret(name) => findings.push(Finding::warning(
+            Some((name, b"")) if is_secret(name) => findings.push(Finding::warning(
                 "env_file",
                 format!("{place}: {name} is empty"),
                 "its runs have no key",
@@ -141,16 +147,6 @@ pub fn env_file(model: &str, written: &Path) -> Vec<Finding> {
         }
     }
     findings
-}
-
-fn assignment(line: &[u8]) -> Option<(&str, &[u8])> {
-    let line = line.strip_prefix(b"export ").unwrap_or(line).trim_ascii_start();
-    let at = line.iter().position(|byte| *byte == b'=')?;
-    let (name, value) = line.split_at(at);
-    let name = str::from_utf8(name).ok()?;
-    let is_name = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-    let value = value.get(1..)?;
-    (is_name && !value.contains(&0)).then_some((name, value))
 }
 
 /// ar-exec refuses a file of keys that others can read.
