@@ -56,10 +56,19 @@ fn orphans(state: &Path, history: Option<&State>) -> Vec<Finding> {
             "orphans",
             format!("{told} of the run {run} live on although its ar-exec is gone"),
             "they use quota and memory, and nobody reads their answer",
-            format!("the next pick ends what it knows of: ar run \"hello\"; grep -lz {run} /proc/*/environ names the rest"),
+            format!("the next pick ends what it knows of: ar run \"hello\"; {} names the rest", list(&run)),
         ));
     }
     findings
+}
+
+/// What names the processes that have a run's id in their environment.
+fn list(run: &str) -> String {
+    if cfg!(target_os = "macos") {
+        format!("ps -axEww | grep {run}")
+    } else {
+        format!("grep -lz {run} /proc/*/environ")
+    }
 }
 
 /// Runs of this machine that hold their place although nobody works on them, and the lease is over.

@@ -18,6 +18,13 @@ const SKEW: Duration = Duration::from_mins(5);
 /// A write-ahead log above this size is one that nobody moves into the database, in bytes.
 const WAL: u64 = 16 << 20;
 
+/// What sets the clock by others.
+const SET_CLOCK: &str = if cfg!(target_os = "macos") {
+    "sudo systemsetup -setusingnetworktime on"
+} else {
+    "timedatectl set-ntp true"
+};
+
 /// Everything about the state. A database that does not exist yet is none to worry about.
 pub fn findings(file: &Path, models: &[Model], now: Stamp) -> Vec<Finding> {
     let mut findings: Vec<Finding> = place(file).into_iter().collect();
@@ -117,21 +124,14 @@ fn database(file: &Path, models: &[Model], now: Stamp) -> anyhow::Result<Vec<Fin
         db.query_row("SELECT count(*) FROM run WHERE picked_at > $1", [limit.0], |row| row.get(0))?;
     let rests: i64 =
         db.query_row("SELECT count(*) FROM health WHERE opened_at > $1", [limit.0], |row| row.get(0))?;
-    if rests > 0 {
-        findings.push(Finding::warning(
-            "clock_skew",
-            format!("{rests} cooldowns began in the future"),
-            "this clock is behind, or another that wrote there was ahead",
-            "timedatectl set-ntp true",
-        ));
-    }
-    if ahead > 0 {
-        findings.push(Finding::warning(
-            "clock_skew",
-            format!("the log holds {ahead} runs of the future"),
-            "this clock is behind, or another that wrote there was ahead; cooldowns end at the wrong time",
-            "timedatectl set-ntp true",
-        ));
+    for (count, what) in [
+        (rests, format!("{rests} cooldowns began in the future")),
+        (ahead, format!("the log holds {ahead} runs of the future")),
+    ] {
+        if count > 0 {
+            let why = "this clock is behind, or another that wrote there was ahead; cooldowns end at the wrong time";
+            findings.push(Finding::warning("clock_skew", what, why, SET_CLOCK));
+        }
     }
     findings.extend(incomplete(db, file)?);
     findings.extend(stopped(&state, models, now)?);
