@@ -10,12 +10,15 @@ use rusqlite::{Connection, OpenFlags, Row, params_from_iter};
 use serde::de::IgnoredAny;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// The tables whose rows are kept. Sums and the search index follow by their triggers, and a seed is as good as another.
 const TABLES: [&str; 9] =
     ["pool", "provider", "route", "waiter", "quota", "health", "session", "run", "content"];
 /// Columns of JSON, which whoever reads them relies on.
 const JSON: [&str; 5] = ["record", "tags", "why", "watch", "windows"];
+/// How often it is read anew because somebody wrote meanwhile.
+const TRIES: usize = 5;
 /// Rows are numbered from 1 without great gaps; what is beyond this comes from a damaged page.
 const LAST_ROW: i64 = 1 << 40;
 
@@ -34,17 +37,38 @@ pub(super) fn rescue(path: &Path) -> anyhow::Result<PathBuf> {
     if version != schema::CURRENT {
         anyhow::bail!("it has schema {version}, and only one of schema {} can be made anew", schema::CURRENT);
     }
-    damaged.execute_batch("BEGIN IMMEDIATE")?;
-    let copy = keep(path)?;
+    let copy = keep(&damaged, path)?;
+    let witness = Connection::open_with_flags(path, flags)?;
     let unfinished = beside(path, ".rescued");
-    remove(&unfinished)?;
-    let made = make(&damaged, &unfinished).and_then(|new| {
+    let mut again = || {
+        remove(&unfinished)?;
+        damaged.execute_batch("BEGIN IMMEDIATE")?;
+        let before = changes(&witness)?;
+        let new = make(&damaged, &unfinished)?;
         damaged.execute_batch("ROLLBACK")?;
-        put_back(&new, &mut damaged)
-    });
+        put_back(&new, &mut damaged, || Ok(changes(&witness)? == before))
+    };
+    let mut made = again();
+    for _ in 1..TRIES {
+        if matches!(made, Ok(false)) {
+            made = again();
+        }
+    }
     // It is in its place, or there is an error, which is told either way.
     let _ = remove(&unfinished);
-    made.map(|()| copy)
+    if !matches!(made, Ok(true)) {
+        // The database is as it was, so its copy only takes room of a disk that may be full. The error is told either way.
+        let _ = remove(&copy);
+    }
+    if made? {
+        return Ok(copy);
+    }
+    Err(Failure::trouble(format!("'{}' is being written by other processes", path.display())).into())
+}
+
+/// A number that changes with each transaction of another connection.
+fn changes(witness: &Connection) -> anyhow::Result<i64> {
+    Ok(witness.query_row("PRAGMA data_version", [], |row| row.get(0))?)
 }
 
 /// Writes what can be read of each table into a new database.
@@ -60,10 +84,22 @@ fn make(damaged: &Connection, to: &Path) -> anyhow::Result<Connection> {
     Ok(new)
 }
 
-/// Overwrites the damaged database, by SQLite's own locks and log, so that nobody reads half of each.
-fn put_back(new: &Connection, damaged: &mut Connection) -> anyhow::Result<()> {
-    Backup::new(new, damaged)?.run_to_completion(1000, std::time::Duration::ZERO, None)?;
-    Ok(())
+/// Overwrites the damaged database, by SQLite's own locks and log, so that nobody reads half of each. False, and it stays
+/// as it is, where it is no longer as it was read: the lock cannot be held from reading to writing, and who waited for it
+/// may have stored a run in between.
+fn put_back(
+    new: &Connection,
+    damaged: &mut Connection,
+    is_as_read: impl FnOnce() -> anyhow::Result<bool>,
+) -> anyhow::Result<bool> {
+    let backup = Backup::new(new, damaged)?;
+    // No page is copied yet, but the lock is held from here on.
+    backup.step(0)?;
+    if !is_as_read()? {
+        return Ok(false);
+    }
+    backup.run_to_completion(1000, Duration::ZERO, None)?;
+    Ok(true)
 }
 
 fn copy_table(damaged: &Connection, new: &Connection, table: &str) -> anyhow::Result<()> {
@@ -166,7 +202,14 @@ fn beyond(damaged: &Connection, table: &str, from: i64) -> Option<i64> {
 }
 
 /// Keeps the damaged file, with its log, for whoever knows more.
-fn keep(path: &Path) -> anyhow::Result<PathBuf> {
+fn keep(damaged: &Connection, path: &Path) -> anyhow::Result<PathBuf> {
+    damaged.execute_batch("BEGIN IMMEDIATE")?;
+    let copy = copy_files(path)?;
+    damaged.execute_batch("ROLLBACK")?;
+    Ok(copy)
+}
+
+fn copy_files(path: &Path) -> anyhow::Result<PathBuf> {
     let copy = (1..1000)
         .map(|number| beside(path, &format!(".damaged-{number}")))
         .find(|copy| !copy.exists())
@@ -174,7 +217,7 @@ fn keep(path: &Path) -> anyhow::Result<PathBuf> {
     for end in ["-wal", ""] {
         let (from, to) = (beside(path, end), beside(&copy, end));
         let cannot = || format!("cannot copy '{}' to '{}'", from.display(), to.display());
-        if !from.exists() {
+        if fs::metadata(&from).is_ok_and(|file| file.len() == 0) || !from.exists() {
             continue;
         }
         drop(crate::paths::create_private_file(&to)?);
@@ -221,6 +264,33 @@ mod tests {
 
     fn count(db: &Connection, what: &str) -> i64 {
         db.query_row(&format!("SELECT count(*) FROM {what}"), [], |row| row.get(0)).unwrap()
+    }
+
+    #[test]
+    fn what_is_stored_meanwhile_is_not_overwritten() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("state.db");
+        let state = State::open(&path).unwrap();
+        let new = Connection::open_in_memory().unwrap();
+        new.execute_batch("CREATE TABLE t (x)").unwrap();
+        let mut damaged = Connection::open(&path).unwrap();
+        let pool = |model: &str| format!("INSERT INTO pool VALUES ('{model}', 1, 1)");
+        let before = changes(&damaged).unwrap();
+        state.db().execute_batch(&pool("a")).unwrap();
+        let witness = Connection::open(&path).unwrap();
+        let asked = changes(&witness).unwrap();
+        state.db().execute_batch(&pool("b")).unwrap();
+        assert_ne!(changes(&damaged).unwrap(), before);
+        assert!(!put_back(&new, &mut damaged, || Ok(changes(&witness)? == asked)).unwrap());
+        assert_eq!(count(state.db(), "pool"), 2);
+        // The lock is held when that is asked.
+        let other = || {
+            state.db().busy_timeout(Duration::ZERO)?;
+            assert!(state.db().execute_batch(&pool("c")).is_err());
+            Ok(false)
+        };
+        put_back(&new, &mut damaged, other).unwrap();
+        state.db().execute_batch(&pool("d")).unwrap();
     }
 
     #[test]
