@@ -59,21 +59,42 @@ pub fn search(state_file: &Path, words: &[String], selection: &Selection, paper:
     Ok(())
 }
 
+/// The best among the newest. Where conditions leave too few of these, the rest is looked through as well, so that what
+/// nothing is found of is not there.
 fn hits(db: &Connection, words: &[String], selection: &Selection) -> Result<Vec<Hit>> {
+    let found = best(db, words, selection, Some(NEWEST))?;
+    let wanted = usize::try_from(selection.number.unwrap_or(DEFAULT_NUMBER)).unwrap_or(usize::MAX);
+    let all_were_asked = selection.condition().0.is_empty() || !has_more(db, words)?;
+    if found.len() >= wanted || all_were_asked { Ok(found) } else { best(db, words, selection, None) }
+}
+
+/// Whether more runs have the words than are ranked.
+fn has_more(db: &Connection, words: &[String]) -> Result<bool> {
+    let sql = format!(
+        "SELECT EXISTS (SELECT 1 FROM content_words WHERE content_words MATCH $1 LIMIT 1 OFFSET {NEWEST})"
+    );
+    db.query_row(&sql, [query(words)], |row| row.get(0)).context("cannot search")
+}
+
+fn best(db: &Connection, words: &[String], selection: &Selection, newest: Option<u32>) -> Result<Vec<Hit>> {
     let (condition, mut values) = selection.condition();
     let and = if condition.is_empty() { "WHERE" } else { "AND" };
     let columns: Vec<String> = COLUMNS.split(", ").map(|column| format!("run.{}", column.trim())).collect();
     values.push(Value::Text(query(words)));
     let query_at = values.len();
     let number = selection.number.unwrap_or(DEFAULT_NUMBER);
-    // The text is cut out of the few that are shown, not out of all that are ranked.
+    let among = newest.map_or_else(String::new, |newest| {
+        format!(
+            "AND words.rowid >= coalesce((SELECT rowid FROM content_words WHERE content_words MATCH ${query_at} \
+               ORDER BY rowid DESC LIMIT 1 OFFSET {newest}), 0)"
+        )
+    });
+    // The text is cut out of the few that are shown, not out of all that are ranked. The sign keeps the index from ranking
+    // those that the conditions leave out.
     let sql = format!(
         "WITH best AS MATERIALIZED (SELECT run.id AS id, content.doc AS doc, words.rank AS rank \
              FROM content_words AS words JOIN content ON content.doc = words.rowid JOIN run ON run.id = content.run \
-             {condition} {and} words.content_words MATCH ${query_at} AND words.rowid >= coalesce( \
-               (SELECT rowid FROM content_words WHERE content_words MATCH ${query_at} \
-                ORDER BY rowid DESC LIMIT 1 OFFSET {NEWEST}), 0) \
-             ORDER BY words.rank LIMIT {number}) \
+             {condition} {and} words.content_words MATCH ${query_at} {among} ORDER BY +words.rank LIMIT {number}) \
          SELECT {}, snippet(content_words, -1, char(2), char(3), '…', 16) \
          FROM best JOIN run ON run.id = best.id JOIN content_words ON content_words.rowid = best.doc \
          WHERE content_words MATCH ${query_at} ORDER BY best.rank",
@@ -119,6 +140,28 @@ fn clean(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_old_run_is_found_behind_many_newer_ones_of_others() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = State::open(&dir.path().join("state.db")).unwrap();
+        let fill = format!(
+            "WITH RECURSIVE count (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM count WHERE n <= {NEWEST} + 9)
+             INSERT INTO run (id, call_id, attempt, status, model, picked_at)
+             SELECT printf('R%05d', n), 'C', 1, 'done', CASE WHEN n = 1 THEN 'rare' ELSE 'm' END, n FROM count;
+             INSERT INTO content (doc, run, prompt, answer) SELECT rowid, id, 'common words', '' FROM run"
+        );
+        state.db().execute_batch(&fill).unwrap();
+        let ask = |model: &str, word: &str| {
+            let select = crate::cli::Select { model: Some(model.to_owned()), ..Default::default() };
+            let selection = Selection::new(&select, ar_core::Stamp(0)).unwrap();
+            let found = hits(state.db(), &[word.to_owned()], &selection).unwrap();
+            found.into_iter().map(|hit| hit.run.id).collect::<Vec<_>>()
+        };
+        assert_eq!(ask("rare", "common"), ["R00001"]);
+        assert_eq!(ask("m", "common").len(), 10);
+        assert_eq!(ask("rare", "none"), [""; 0]);
+    }
 
     #[test]
     fn words_are_never_taken_for_operators() {
