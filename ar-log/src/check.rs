@@ -1,6 +1,7 @@
 //! Whether what is stored is whole: the database, the sums, the directories, and that no secret is in it.
 
 use crate::content::FILES;
+use crate::paper::CANNOT;
 use crate::payload;
 use crate::redact::Secrets;
 use anyhow::{Context, Result};
@@ -9,13 +10,17 @@ use ar_core::state::{State, host};
 use ar_core::{Failure, Stamp, exit, paths};
 use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 use rustix::fs::{FlockOperation, flock};
+use std::fmt::Arguments;
 use std::fs::{self, File, Permissions};
-use std::io::{BufRead, BufReader, Write, stdout};
+use std::io::{BufRead, BufReader, Read, Write, stdout};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 /// A directory without a row that is younger than this may be that of a run which is about to be stored.
 const YOUNG_MS: i64 = 60 * 60 * 1000;
+/// Files that are no text are read in pieces of so many bytes, of which so many are read again with the next.
+const PIECE_BYTES: u64 = 1 << 20;
+const LONGEST_SECRET: usize = 4096;
 /// The sums as they would be were they made anew.
 const TALLY: &str = "SELECT picked_at / 86400000, coalesce(model, ''), coalesce(provider, ''), coalesce(account, ''), \
     coalesce(verdict, status), coalesce(class, ''), count(*), count(CASE WHEN attempt > 1 THEN 1 END), \
@@ -35,8 +40,12 @@ impl Findings {
         self.wrong += 1;
         self.repaired += usize::from(repaired);
         let end = if repaired { ": repaired" } else { "" };
-        writeln!(stdout().lock(), "{line}{end}").context("cannot write to standard output")
+        say(format_args!("{line}{end}"))
     }
+}
+
+fn say(line: Arguments) -> Result<()> {
+    writeln!(stdout().lock(), "{line}").context(CANNOT)
 }
 
 /// `ar log check`; with secrets to keep out of what is found, `--repair`. True where nothing is wrong, or nothing is any more.
@@ -63,6 +72,11 @@ pub fn check(state_file: &Path, repair: Option<&Secrets>, now: Stamp) -> Result<
         })?;
     }
     missing(state.db(), state_file, &mut findings)?;
+    if let Some(secrets) = repair {
+        for run in payload::mask_all_lost(&mut state, state_file, secrets)? {
+            findings.tell(&format!("run {run}: it was lost with secrets in its output"), true)?;
+        }
+    }
     orphans(&mut state, state_file, repair, now, &mut findings)?;
     let Findings { wrong, repaired } = findings;
     let runs: i64 = state.db().query_row("SELECT count(*) FROM run", [], |row| row.get(0))?;
@@ -71,7 +85,7 @@ pub fn check(state_file: &Path, repair: Option<&Secrets>, now: Stamp) -> Result<
         (_, 0) => format!("problems: {wrong}"),
         _ => format!("problems: {wrong}, repaired: {repaired}"),
     };
-    writeln!(stdout().lock(), "{runs} runs, {verdict}")?;
+    say(format_args!("{runs} runs, {verdict}"))?;
     state.close()?;
     Ok(wrong == repaired)
 }
@@ -82,11 +96,10 @@ fn made_anew(state_file: &Path, findings: &mut Findings) -> Result<State> {
     let state = State::open(state_file)?;
     findings.repaired = findings.wrong;
     let runs: i64 = state.db().query_row("SELECT count(*) FROM run", [], |row| row.get(0))?;
-    writeln!(
-        stdout().lock(),
+    say(format_args!(
         "the database: made anew with {runs} runs that could be read; as it was it is '{}'",
         copy.display()
-    )?;
+    ))?;
     Ok(state)
 }
 
@@ -277,13 +290,19 @@ pub fn secrets(state_file: &Path, secrets: &Secrets) -> Result<bool> {
                 if !secrets.find(&String::from_utf8_lossy(row.get_ref(1)?.as_bytes()?)).is_empty() {
                     clean = false;
                     let key_is = if key == "id" { "run" } else { key };
-                    writeln!(
-                        stdout().lock(),
-                        "database: table {table}, column {column}, {key_is} {}",
-                        row.get::<_, String>(0)?
-                    )?;
+                    let key: String = row.get(0)?;
+                    say(format_args!("database: table {table}, column {column}, {key_is} {key}"))?;
                 }
             }
+        }
+    }
+    if clean && left_behind(state_file, secrets)? {
+        clean = false;
+    }
+    for path in beside(state_file)? {
+        if in_bytes(&path, secrets)? {
+            clean = false;
+            say(format_args!("file: {}", path.display()))?;
         }
     }
     for dir in run_dirs(state_file)? {
@@ -292,9 +311,59 @@ pub fn secrets(state_file: &Path, secrets: &Secrets) -> Result<bool> {
         }
     }
     if clean {
-        writeln!(stdout().lock(), "no secret of a known shape is in the database")?;
+        say(format_args!("no secret of a known shape is in the database"))?;
     }
     Ok(clean)
+}
+
+/// Whether there are secrets in no row of the database, but in pages that are free or in its write-ahead log.
+fn left_behind(state_file: &Path, secrets: &Secrets) -> Result<bool> {
+    let mut log = state_file.as_os_str().to_owned();
+    log.push("-wal");
+    let mut found = false;
+    for path in [state_file, Path::new(&log)] {
+        if path.exists() && in_bytes(path, secrets)? {
+            found = true;
+            say(format_args!("database: what is left of removed rows in '{}'", path.display()))?;
+        }
+    }
+    Ok(found)
+}
+
+/// What lies beside the database and may hold what it held: copies of it, and what is told of hooks.
+fn beside(state_file: &Path) -> Result<Vec<PathBuf>> {
+    let dir = state_file.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let cannot = || format!("cannot read '{}'", dir.display());
+    let own = state_file.file_name().unwrap_or_default().to_string_lossy().into_owned() + ".";
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir).with_context(cannot)? {
+        let entry = entry.with_context(cannot)?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let is_ours = name.starts_with(&own) || name.starts_with("hooks.log");
+        if is_ours && entry.file_type().with_context(cannot)?.is_file() {
+            found.push(entry.path());
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// Whether the bytes of a file that is no text hold a secret.
+fn in_bytes(path: &Path, secrets: &Secrets) -> Result<bool> {
+    let cannot = || format!("cannot read '{}'", path.display());
+    let mut file = File::open(path).with_context(cannot)?;
+    let mut bytes = Vec::new();
+    loop {
+        // What lies across two pieces is seen in the second.
+        bytes.drain(..bytes.len().saturating_sub(LONGEST_SECRET));
+        let read = Read::take(&mut file, PIECE_BYTES).read_to_end(&mut bytes).with_context(cannot)?;
+        if read == 0 {
+            return Ok(false);
+        }
+        if !secrets.find(&String::from_utf8_lossy(&bytes)).is_empty() {
+            return Ok(true);
+        }
+    }
 }
 
 /// Line by line, so that a file of any size takes the memory of its longest line.
@@ -304,7 +373,7 @@ fn in_file(dir: &Path, name: &str, secrets: &Secrets) -> Result<()> {
     for (index, line) in BufReader::new(file).split(b'\n').enumerate() {
         let line = line.with_context(|| format!("cannot read '{}'", path.display()))?;
         if !secrets.find(&String::from_utf8_lossy(&line)).is_empty() {
-            writeln!(stdout().lock(), "file: {}:{}", path.display(), index + 1)?;
+            say(format_args!("file: {}:{}", path.display(), index + 1))?;
         }
     }
     Ok(())

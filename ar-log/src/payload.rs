@@ -21,8 +21,8 @@ const LEAST_BYTES: u64 = 4096;
 /// What runs are compressed after a store: so many, none of them bigger. The others wait for `ar log compress`.
 const A_LITTLE: u32 = 2;
 const A_LITTLE_BYTES: u64 = 4 * 1024 * 1024;
-/// How many of the last failures are looked through for runs that were lost.
-const LAST: u32 = 16;
+/// How many of the last failures are looked through for runs that were lost: as many as one crash of the machine may leave.
+const LAST: u32 = 64;
 /// Longer outputs would hold up the answer; they stay as they are.
 const MOST_MASKED_BYTES: u64 = 8 * 1024 * 1024;
 /// How many runs `ar log compress` asks for at a time.
@@ -77,8 +77,10 @@ pub fn length(dir: &Path, name: &str) -> Option<u64> {
     zstd::zstd_safe::get_frame_content_size(&header).ok()?
 }
 
-/// Takes secrets out of what the child wrote besides its answer. An answer that is a link to the output keeps them.
-pub fn mask(dir: &Path, secrets: &Secrets) -> Result<()> {
+/// Takes secrets out of what the child wrote besides its answer, and tells whether there were any. An answer that is a link
+/// to the output keeps them.
+pub fn mask(dir: &Path, secrets: &Secrets) -> Result<bool> {
+    let mut found = false;
     for name in ["stdout", "stderr"] {
         let path = dir.join(name);
         let cannot = || format!("cannot keep secrets out of '{}'", path.display());
@@ -97,8 +99,9 @@ pub fn mask(dir: &Path, secrets: &Secrets) -> Result<()> {
             .and_then(|()| fs::rename(&clean, &path))
             .inspect_err(|_| forget(&clean))
             .with_context(cannot)?;
+        found = true;
     }
-    Ok(())
+    Ok(found)
 }
 
 /// Does for a few of the last runs that were lost what nobody did because their call was killed: takes secrets out of their
@@ -128,16 +131,40 @@ pub fn look_after_lost(
         } else {
             mask(&dir, secrets)?;
         }
-        let bytes = i64::try_from(payload_bytes(&dir)?).ok();
-        state.write(|db| {
-            db.execute(
-                "UPDATE run SET payload_bytes = $1 WHERE id = $2 AND status = 'lost'",
-                params![bytes, run],
-            )?;
-            Ok(())
-        })?;
+        note_bytes_of_lost(state, &dir, &run)?;
     }
     Ok(())
+}
+
+fn note_bytes_of_lost(state: &mut State, dir: &Path, run: &str) -> Result<()> {
+    let bytes = i64::try_from(payload_bytes(dir)?).ok();
+    state.write(|db| {
+        let sql = "UPDATE run SET payload_bytes = $1 WHERE id = $2 AND status = 'lost'";
+        db.execute(sql, params![bytes, run])?;
+        Ok(())
+    })
+}
+
+/// Takes secrets out of the files of all runs that were lost and that no store came by, and gives those that had any.
+pub fn mask_all_lost(state: &mut State, state_file: &Path, secrets: &Secrets) -> Result<Vec<String>> {
+    let lost: Vec<String> = state
+        .db()
+        .prepare(
+            "SELECT id FROM run WHERE status = 'lost' AND payload_bytes IS NULL AND host = $1 ORDER BY id",
+        )?
+        .query_map([host()], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()
+        .context("cannot read which runs were lost")?;
+    let mut masked = Vec::new();
+    for run in lost {
+        let dir = run_dir(state_file, &run);
+        let Ok(_lock) = claim(&dir) else { continue };
+        if mask(&dir, secrets)? {
+            masked.push(run.clone());
+        }
+        note_bytes_of_lost(state, &dir, &run)?;
+    }
+    Ok(masked)
 }
 
 /// Keeps others out of a run's directory, as ar-exec does; where there is no lock nobody is in. An error where somebody is.

@@ -521,6 +521,52 @@ fn check_says_where_secrets_are_and_not_what_they_are() {
 }
 
 #[test]
+fn check_finds_secrets_that_no_row_has() {
+    let home = past();
+    let key = "sk-proj-abcdefghijklmnop0123456789";
+    for (name, line) in [
+        ("state.db.schema-1", "file: [HOME]/.local/state/agent-runner/state.db.schema-1\n"),
+        ("hooks.log", "file: [HOME]/.local/state/agent-runner/hooks.log\n"),
+    ] {
+        let path = home.state().with_file_name(name);
+        // Across the end of the first piece that is read.
+        fs::write(&path, [&vec![0; (1 << 20) - 10], key.as_bytes(), &[0; 100]].concat()).unwrap();
+        log(&home, &["check", "--secrets"]).status(1).stdout(line).check();
+        fs::remove_file(path).unwrap();
+    }
+    // As a program that does not overwrite what it deletes leaves it.
+    for sql in ["CREATE TABLE t (x)", &format!("INSERT INTO t VALUES ('the key {key}')"), "DROP TABLE t"] {
+        home.query(sql);
+    }
+    log(&home, &["check", "--secrets"])
+        .status(1)
+        .stdout("database: what is left of removed rows in '[HOME]/.local/state/agent-runner/state.db'\n")
+        .check();
+}
+
+#[test]
+fn repair_takes_secrets_out_of_all_runs_that_were_killed() {
+    let key = "sk-proj-abcdefghijklmnop0123456789";
+    let home = Home::new();
+    Past::new(&home, 1).store(&home);
+    let lost = Past::new(&home, 2).answer(&format!("my {key} here\n"));
+    let dir = lost.dir().to_owned();
+    let host = home.query("SELECT host FROM run")[0].clone();
+    home.query(&format!(
+        "INSERT INTO run (id, call_id, attempt, status, host, picked_at) VALUES ('{0}', '{0}', 1, 'lost', '{host}', 1)",
+        id(2)
+    ));
+    log(&home, &["check", "--repair"])
+        .stdout(format!(
+            "run {}: it was lost with secrets in its output: repaired\n2 runs, problems: 1, repaired: 1\n",
+            id(2)
+        ))
+        .check();
+    assert_eq!(fs::read_to_string(dir.join("stdout")).unwrap(), "my *** here\n");
+    log(&home, &["check", "--repair"]).stdout("2 runs, nothing is wrong\n").check();
+}
+
+#[test]
 fn the_files_of_a_run_that_was_killed_get_looked_after() {
     let key = "sk-proj-abcdefghijklmnop0123456789";
     for (config, left) in [("", Some("my *** here\n")), ("log_content = 'none'\n", None)] {
