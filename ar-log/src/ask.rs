@@ -30,7 +30,7 @@ pub fn ask(verb: &Verb, state: &Path) -> Result<ExitCode> {
             if by.contains(&By::Hour) {
                 selection.bound(Stamp::now()?);
             }
-            stats::stats(state, &selection, by, &Paper::new(print))
+            stats::stats(state, &selection, &without_twins(by), &Paper::new(print))
         }
         Verb::Usage { select, print } => stats::usage(state, &selection(select)?, &Paper::new(print)),
         Verb::Sessions { select, print } => sessions::list(state, &selection(select)?, &Paper::new(print)),
@@ -70,6 +70,12 @@ pub fn list(state: &Path, select: &Select, print: &Print) -> Result<ExitCode> {
 
 fn selection(select: &Select) -> Result<Selection> {
     Selection::new(select, Stamp::now()?)
+}
+
+/// A column that was named twice is one.
+fn without_twins(by: &[By]) -> Vec<By> {
+    let twin = |(index, name): &(usize, &By)| by.iter().take(*index).any(|before| before == *name);
+    by.iter().enumerate().filter(|named| !twin(named)).map(|(_, name)| *name).collect()
 }
 
 /// What the configuration adds to the known shapes of secrets. One that cannot be read is an error here: whoever looks for

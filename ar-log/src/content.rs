@@ -47,8 +47,8 @@ impl Content {
         }
         db.execute(
             "INSERT INTO content (doc, run, prompt, answer) \
-             SELECT coalesce(max(doc), 0) + 1, $1, $2, $3 FROM content WHERE NOT EXISTS \
-               (SELECT 1 FROM content WHERE run = $1)",
+             SELECT (SELECT coalesce(max(doc), 0) + 1 FROM content), $1, $2, $3 \
+               WHERE NOT EXISTS (SELECT 1 FROM content WHERE run = $1)",
             params![run, self.prompt, self.answer],
         )
         .with_context(|| format!("cannot store what run '{run}' said"))?;
@@ -149,6 +149,17 @@ mod tests {
         assert_eq!(Content::read(dir.path(), 99, &Secrets::default()).unwrap().prompt, "key ***");
         forget_masked(dir.path()).unwrap();
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_is_there_of_a_run_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = ar_core::state::State::open(&dir.path().join("state.db")).unwrap();
+        let said = |prompt: &str| Content { prompt: prompt.to_owned(), ..Content::default() };
+        for (run, prompt) in [("A", "first"), ("B", "second"), ("B", "third")] {
+            said(prompt).insert(state.db(), run).unwrap();
+        }
+        assert_eq!(Content::load(state.db(), "B").unwrap(), Some(said("second")));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::row::Run;
 use crate::select::{Selection, find};
 use anyhow::{Context, Result};
 use ar_core::state::State;
-use ar_core::{Stamp, paths, pipe};
+use ar_core::{Failure, Stamp, paths, pipe};
 use rustix::event::{Timespec, poll};
 use std::collections::HashMap;
 use std::io::{self, Write, stdout};
@@ -75,10 +75,18 @@ impl Seen {
     fn news(&mut self, state: &State, selection: &Selection) -> Result<Vec<Run>> {
         let mut recent = selection.clone();
         recent.since = Some(self.horizon);
-        let mut runs = Vec::new();
+        let (mut runs, mut old) = (Vec::new(), Vec::new());
         for (id, (at, status)) in &self.status {
             if *at < self.horizon && status == "picked" {
-                runs.push(find(state, id)?);
+                old.push(id.clone());
+            }
+        }
+        for id in old {
+            match find(state, &id) {
+                Ok(run) => runs.push(run),
+                // It was lost and removed since we looked.
+                Err(error) if error.is::<Failure>() => drop(self.status.remove(&id)),
+                Err(error) => return Err(error),
             }
         }
         runs.extend(recent.runs(state.db())?);
@@ -132,5 +140,20 @@ pub fn output(state_file: &Path, which: &str) -> Result<()> {
             return Ok(());
         }
         sleep(PAUSE);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_that_is_removed_while_it_is_watched_is_no_trouble() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = State::open(&dir.path().join("state.db")).unwrap();
+        let alive = (Stamp(1), "picked".to_owned());
+        let mut seen = Seen { status: HashMap::from([("R1".to_owned(), alive)]), horizon: Stamp(100_000) };
+        assert!(seen.news(&state, &Selection::default()).unwrap().is_empty());
+        assert!(seen.status.is_empty());
     }
 }

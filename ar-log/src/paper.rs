@@ -124,7 +124,7 @@ impl Paper {
             let object = object?;
             if self.format == Format::Json {
                 let object = if asked.is_empty() { object } else { some(&object, cols) };
-                writeln!(out, "{object}").context(CANNOT)?;
+                writeln!(out, "{}", json_line(&object)).context(CANNOT)?;
             } else {
                 let fields: Vec<String> = cols.iter().map(|col| field(&object, col)).collect();
                 writeln!(out, "{}", fields.join("\t")).context(CANNOT)?;
@@ -305,6 +305,22 @@ fn some(object: &Value, paths: &[&str]) -> Value {
     Value::Object(paths.iter().map(field).collect())
 }
 
+/// Text of which no terminal obeys anything, and of which nothing is lost.
+fn escaped(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\\' => line.push_str("\\\\"),
+            '\t' => line.push_str("\\t"),
+            '\n' => line.push_str("\\n"),
+            '\r' => line.push_str("\\r"),
+            c if is_obeyed(c) => line.extend(c.escape_unicode()),
+            c => line.push(c),
+        }
+    }
+    line
+}
+
 /// The value at a dotted path.
 fn at<'a>(object: &'a Value, path: &str) -> Option<&'a Value> {
     path.split('.').try_fold(object, |value, part| value.get(part))
@@ -314,11 +330,19 @@ fn at<'a>(object: &'a Value, path: &str) -> Option<&'a Value> {
 fn field(object: &Value, path: &str) -> String {
     match at(object, path) {
         None | Some(Value::Null) => String::new(),
-        Some(Value::String(text)) => {
-            text.replace('\\', "\\\\").replace('\t', "\\t").replace('\n', "\\n").replace('\r', "\\r")
-        }
-        Some(value) => value.to_string(),
+        Some(Value::String(text)) => escaped(text),
+        Some(value) => json_line(value),
     }
+}
+
+/// JSON of which no terminal obeys anything: it may hold more control characters than JSON itself escapes.
+fn json_line(value: &Value) -> String {
+    let line = value.to_string();
+    if !line.contains(is_obeyed) {
+        return line;
+    }
+    let escaped = |c| if is_obeyed(c) { format!("\\u{:04x}", u32::from(c)) } else { String::from(c) };
+    line.chars().map(escaped).collect()
 }
 
 fn width() -> Option<usize> {
@@ -394,8 +418,16 @@ mod tests {
 
     #[test]
     fn a_field_stays_on_its_line() {
-        let object = json!({"a": {"b": "x\ty\\\n"}, "n": 1, "z": null, "l": [1]});
-        for (path, text) in [("a.b", "x\\ty\\\\\\n"), ("n", "1"), ("z", ""), ("q", ""), ("l", "[1]")] {
+        let object = json!({"a": {"b": "x\ty\\\n"}, "n": 1, "z": null, "l": [1], "o": "\u{1b}[2J\u{9b}m", "t": {"k": "\u{9b}m"}});
+        for (path, text) in [
+            ("a.b", "x\\ty\\\\\\n"),
+            ("n", "1"),
+            ("z", ""),
+            ("q", ""),
+            ("l", "[1]"),
+            ("o", "\\u{1b}[2J\\u{9b}m"),
+            ("t", r#"{"k":"\u009bm"}"#),
+        ] {
             assert_eq!(field(&object, path), text, "{path}");
         }
     }

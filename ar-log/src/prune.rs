@@ -41,6 +41,9 @@ pub fn a_little(state: &mut State, state_file: &Path, run: &str, config: &Config
         return Ok(());
     }
     let doomed = doomed(state.db(), limits, A_LITTLE)?;
+    if doomed.is_empty() {
+        return Ok(());
+    }
     remove_files(state_file, &doomed)?;
     remove_rows(state, &doomed)
 }
@@ -141,4 +144,27 @@ fn remove_rows(state: &mut State, runs: &[String]) -> Result<()> {
         }
         Ok(())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_that_has_nothing_to_remove_writes_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("state.db");
+        let (mut state, other) = (State::open(&path).unwrap(), State::open(&path).unwrap());
+        let changes = || other.db().query_row("PRAGMA data_version", [], |row| row.get::<_, i64>(0)).unwrap();
+        let config = Config {
+            log_keep_days: Some(1),
+            log_keep_runs: Some(1),
+            log_keep_bytes: Some(1),
+            ..Config::default()
+        };
+        let before = changes();
+        // The random end of the id has it look at all limits.
+        a_little(&mut state, &path, "01KAG1B0000000000000000008", &config, Stamp(0)).unwrap();
+        assert_eq!(changes(), before);
+    }
 }

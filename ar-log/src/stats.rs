@@ -28,7 +28,8 @@ pub fn stats(state_file: &Path, selection: &Selection, by: &[By], paper: &Paper)
     let mut columns: Vec<Column> = by.iter().map(|by| (head(*by), *by == By::Hour)).collect();
     columns.extend([
         ("RUNS", true),
-        ("GOOD", true),
+        // Where several columns say of whom, they come first.
+        if by.len() > 1 { ("(GOOD)", true) } else { ("GOOD", true) },
         ("(P50)", true),
         ("(P95)", true),
         ("(READ)", true),

@@ -39,6 +39,8 @@ fn a_report_needs_nothing_else_and_every_chart_has_words() {
     assert_eq!(html.matches("<figure>").count(), 7);
     assert_eq!(html.matches("role=\"img\"").count(), 7);
     assert_eq!(html.matches("<desc id=").count(), 7);
+    let last = report(&home, &["-n", "1"]);
+    assert!(last.contains(&id(3)) && !last.contains(&id(1)), "{last}");
     for run in [1, 2, 3].map(id) {
         assert_eq!(html.matches(&format!("<section class=\"run\" id=\"{run}\">")).count(), 1, "{run}");
     }
@@ -58,6 +60,9 @@ fn an_empty_history_has_a_report() {
     let home = Home::new();
     let html = report(&home, &["--since", "2h"]);
     assert_eq!(html.matches("Nothing to show.").count(), 7);
+    for (figure, name) in [("–", "good"), ("unknown", "tokens"), ("unknown", "cost")] {
+        assert!(html.contains(&format!("<b>{figure}</b><span>{name}</span>")), "{name}");
+    }
     assert!(!html.contains("NaN"));
 }
 

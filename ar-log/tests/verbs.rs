@@ -227,6 +227,8 @@ fn sums_are_by_what_was_asked() {
     log(&home, &["stats", "--by", "provider", "--cols", "provider,runs,good,p50_ms,p95_ms,cost_usd,hops"])
         .stdout("p\t3\t1\t1500\t1500\t0.0123\t0\nq\t1\t1\t65000\t65000\t1.5\t1\n")
         .check();
+    let once = log(&home, &["stats", "--by", "day,class"]).any_stdout().check().stdout;
+    assert_eq!(log(&home, &["stats", "--by", "day,class,day"]).any_stdout().check().stdout, once);
     log(&home, &["stats", "--by", "day,class", "--cols", "day,class,runs"])
         .stdout("2025-11-20\tok\t2\n2025-11-20\trate_limit\t1\n2025-11-20\tunknown\t1\n")
         .check();

@@ -55,6 +55,8 @@ pub fn report(state_file: &Path, selection: &Selection, now: Stamp, to: Option<&
 
 fn page(state: &State, state_file: &Path, selection: &Selection, now: Stamp) -> Result<String> {
     let db = state.db();
+    // The lists and the charts tell of the same runs.
+    let selection = &selection.last(db)?;
     let by_day = sums(db, selection, &[By::Day, By::Class], false)?;
     let by_provider = sums(db, selection, &[By::Provider], true)?;
     let by_account = sums(db, selection, &[By::Account], false)?;
@@ -92,10 +94,10 @@ fn figures(all: &Sum) -> String {
     let length = |ms: Option<i64>| ms.map_or_else(|| "–".to_owned(), took);
     let figures = [
         (all.runs.to_string(), "runs"),
-        (percent(all), "good"),
+        (if all.runs == 0 { "–".to_owned() } else { percent(all) }, "good"),
         (length(all.p50_ms), "median length"),
         (length(all.p95_ms), "95th percentile"),
-        (show_count(all.tokens()), "tokens"),
+        (if all.tokens() == 0 { "unknown".to_owned() } else { show_count(all.tokens()) }, "tokens"),
         (all.cost().map_or_else(|| "unknown".to_owned(), show_cost), "cost"),
         (all.hops.to_string(), "hops"),
     ];
@@ -208,6 +210,10 @@ fn latency(sums: &Sums) -> String {
 
 fn tokens(sums: &Sums) -> String {
     let words = |sum: &Sum| {
+        // Agents that read and wrote none did not tell.
+        if sum.tokens() == 0 {
+            return "unknown".to_owned();
+        }
         let read = sum.input_tokens + sum.cache_read_tokens + sum.cache_write_tokens;
         format!("{} read, {} written", show_count(read), show_count(sum.output_tokens))
     };

@@ -227,6 +227,14 @@ mod tests {
     }
 
     #[test]
+    fn hours_are_in_their_order() {
+        let (_dir, state) = history();
+        let hours = sums(state.db(), &Selection::default(), &[By::Hour], false).unwrap();
+        let hours: Vec<i64> = hours.keys().map(|key| key[0].parse().unwrap()).collect();
+        assert_eq!(hours, (0..24).collect::<Vec<_>>());
+    }
+
+    #[test]
     fn percentiles_are_those_of_the_nearest_rank() {
         let (_dir, state) = history();
         let all = sums(state.db(), &Selection::default(), &[], true).unwrap();

@@ -181,7 +181,8 @@ fn put_key(key: &mut Vec<u8>, row: &Row, by: &[By]) -> Result<()> {
         let value = row.get_ref(index)?;
         match (by, value) {
             (By::Day, _) => write!(key, "{}", value.as_i64()?.div_euclid(super::DAY_MS))?,
-            (By::Hour, _) => write!(key, "{}", value.as_i64()?.div_euclid(super::HOUR_MS).rem_euclid(24))?,
+            // With two digits, so that ten comes after nine.
+            (By::Hour, _) => write!(key, "{:02}", value.as_i64()?.div_euclid(super::HOUR_MS).rem_euclid(24))?,
             (_, ValueRef::Null) => {}
             _ => key.extend_from_slice(value.as_bytes()?),
         }
