@@ -37,10 +37,10 @@ enum Part {
 
 impl Aider {
     fn body(&mut self, line: &str, outcome: &mut Outcome) -> Text {
-        if let Some((input, output)) = tokens(line) {
+        if let Some((input_tokens, output_tokens)) = tokens(line) {
             outcome.turn();
             outcome.error = None;
-            outcome.usage().add(&Usage { input_tokens: input, output_tokens: output, ..Usage::default() });
+            outcome.used(&Usage { input_tokens, output_tokens, ..Usage::default() });
             return Text::Nothing;
         }
         if line.ends_with(" has hit a token limit!") {

@@ -4,7 +4,7 @@
 //! keys varies, so nothing is decided before an object ends.
 
 use super::dialect::{Dialect, Text};
-use super::outcome::{Outcome, count, seconds, status};
+use super::outcome::{Outcome, cost, count, seconds, status};
 use ar_core::Stamp;
 use ar_core::record::Usage;
 
@@ -16,6 +16,8 @@ pub struct Claude {
     is_qwen: bool,
     /// The message whose tokens were counted last; it comes once for each block of its content.
     message_id: String,
+    /// The error that the last message was.
+    last_error: Option<String>,
     /// When the limit ends that an object of type `rate_limit_event` told.
     resets_at: Option<Stamp>,
 }
@@ -34,7 +36,7 @@ struct Object {
     api_error: String,
     api_error_type: String,
     status: Option<u16>,
-    usage: Usage,
+    usage: Option<Usage>,
     turns: Option<u64>,
     tools: u64,
     session_cost: Option<f64>,
@@ -62,14 +64,15 @@ impl Claude {
     }
 
     fn result(&self, object: &Object, outcome: &mut Outcome) -> Text {
-        if self.is_qwen {
-            outcome.of_messages = outcome.usage.take();
+        if let Some(usage) = &object.usage {
+            if self.is_qwen {
+                outcome.of_messages = outcome.usage.take();
+            }
+            outcome.usage = Some(Usage { since_session: self.is_qwen, ..self.net(usage) });
         }
-        outcome.usage = Some(Usage {
-            cost_usd: object.run_cost.or(object.session_cost),
-            since_session: self.is_qwen,
-            ..self.net(&object.usage)
-        });
+        if let Some(cost) = object.run_cost.or(object.session_cost) {
+            outcome.usage.get_or_insert_default().cost_usd = Some(cost);
+        }
         outcome.turns = object.turns.or(outcome.turns);
         let told = self.error_in(object);
         if !object.is_error && told.is_none() {
@@ -87,6 +90,9 @@ impl Claude {
 
     fn message(&mut self, object: &Object, outcome: &mut Outcome) -> Text {
         let told = object.is_synthetic.then_some(object.text.as_str()).or_else(|| self.error_in(object));
+        if !object.is_from_subagent {
+            self.last_error = told.map(str::to_owned);
+        }
         if let Some(message) = told {
             // An error in the form of a message; `result` repeats it, unless the run dies before.
             outcome.fail(&object.error, message, object.status, self.resets_at);
@@ -99,18 +105,26 @@ impl Claude {
         if object.message_id.is_empty() || object.message_id != self.message_id {
             self.message_id.clone_from(&object.message_id);
             outcome.turn();
-            outcome.usage().add(&self.net(&object.usage));
+            if let Some(usage) = &object.usage {
+                outcome.used(&self.net(usage));
+            }
         }
         Text::Message
     }
 
     /// The error that qwen tells as the model's text, or at the end of what came before it. Older versions take that for the
-    /// answer and the run for a success; that no token was written tells it from an answer that speaks of errors.
+    /// answer and the run for a success; that no token was written tells it from an answer that speaks of errors. A result
+    /// counts the tokens of the whole session, so there the last message tells.
     fn error_in<'t>(&self, object: &'t Object) -> Option<&'t str> {
         let text = object.text.trim_end();
         let (at, _) = text.rmatch_indices("[API Error: ").next().filter(|_| self.is_qwen)?;
-        let is_its_end = text.ends_with(']') && object.usage.output_tokens == 0;
-        text.get(at..).filter(|_| at == 0 || is_its_end)
+        let error = text.get(at..)?;
+        // Behind a limit it says to wait, in words that depend on the login.
+        let is_its_end = error.ends_with(']') || error.contains("]\nP");
+        let is_wordless = object.usage.as_ref().is_none_or(|usage| usage.output_tokens == 0)
+            || self.last_error.as_deref().is_some_and(|last| text.ends_with(last));
+        let is_error = if at == 0 { is_its_end || is_wordless } else { is_its_end && is_wordless };
+        is_error.then_some(error)
     }
 
     fn net(&self, usage: &Usage) -> Usage {
@@ -141,7 +155,7 @@ impl Dialect for Claude {
             "api_error_type" if value != "null" => value.clone_into(&mut object.api_error_type),
             "api_error_status" => object.status = status(value),
             "num_turns" => object.turns = Some(count(value)),
-            "total_cost_usd" => object.session_cost = value.parse().ok(),
+            "total_cost_usd" => object.session_cost = cost(value),
             "rate_limit_info.status" => object.limit.is_rejected = value == "rejected",
             "rate_limit_info.rateLimitType" => object.limit.has_type = value != "null",
             "rate_limit_info.resetsAt" => object.limit.resets_at = seconds(value),
@@ -149,8 +163,8 @@ impl Dialect for Claude {
                 if let Some(name) = path.strip_prefix("usage.").or(path.strip_prefix("message.usage.")) {
                     tokens(&mut object.usage, name, value);
                 } else if path.starts_with("model_usage_since_last_result.") && path.ends_with(".costUSD") {
-                    let cost: f64 = value.parse().unwrap_or(0.0);
-                    object.run_cost = Some(object.run_cost.unwrap_or(0.0) + cost);
+                    let sum = object.run_cost.unwrap_or(0.0);
+                    object.run_cost = cost(value).map(|cost| sum + cost).or(object.run_cost);
                 }
             }
         }
@@ -176,14 +190,14 @@ impl Dialect for Claude {
     }
 }
 
-fn tokens(usage: &mut Usage, name: &str, value: &str) {
-    let counter = match name {
-        "input_tokens" => &mut usage.input_tokens,
-        "output_tokens" => &mut usage.output_tokens,
-        "output_tokens_details.thinking_tokens" => &mut usage.reasoning_tokens,
-        "cache_read_input_tokens" => &mut usage.cache_read_tokens,
-        "cache_creation_input_tokens" => &mut usage.cache_write_tokens,
+fn tokens(usage: &mut Option<Usage>, name: &str, value: &str) {
+    let counter: fn(&mut Usage) -> &mut u64 = match name {
+        "input_tokens" => |usage| &mut usage.input_tokens,
+        "output_tokens" => |usage| &mut usage.output_tokens,
+        "output_tokens_details.thinking_tokens" => |usage| &mut usage.reasoning_tokens,
+        "cache_read_input_tokens" => |usage| &mut usage.cache_read_tokens,
+        "cache_creation_input_tokens" => |usage| &mut usage.cache_write_tokens,
         _ => return,
     };
-    *counter = count(value);
+    *counter(usage.get_or_insert_default()) = count(value);
 }

@@ -20,16 +20,17 @@ pub struct Whole {
 impl Whole {
     fn tokens(&mut self, name: &str, value: &str) {
         let value = count(value);
+        let add = |sum: &mut u64| *sum = sum.saturating_add(value);
         match name {
-            "api.totalRequests" => self.turns += value,
-            "tokens.input" => self.input = Some(self.input.unwrap_or(0) + value),
-            "tokens.prompt" => self.prompt += value,
-            "tokens.candidates" => self.usage.output_tokens += value,
+            "api.totalRequests" => add(&mut self.turns),
+            "tokens.input" => add(self.input.get_or_insert(0)),
+            "tokens.prompt" => add(&mut self.prompt),
+            "tokens.candidates" => add(&mut self.usage.output_tokens),
             "tokens.thoughts" => {
-                self.usage.output_tokens += value;
-                self.usage.reasoning_tokens += value;
+                add(&mut self.usage.output_tokens);
+                add(&mut self.usage.reasoning_tokens);
             }
-            "tokens.cached" => self.usage.cache_read_tokens += value,
+            "tokens.cached" => add(&mut self.usage.cache_read_tokens),
             _ => {}
         }
     }

@@ -35,7 +35,7 @@ impl Dialect for Llm {
         let object = std::mem::take(self);
         outcome.turn();
         outcome.tools(object.tools);
-        outcome.usage().add(&Usage {
+        outcome.used(&Usage {
             input_tokens: object.input.saturating_sub(object.cached),
             output_tokens: object.output,
             reasoning_tokens: object.reasoning,

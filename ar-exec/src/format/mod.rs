@@ -11,6 +11,7 @@ mod codex;
 mod copilot;
 mod dialect;
 mod gemini;
+mod kept;
 mod llm;
 mod opencode;
 mod outcome;

@@ -1,7 +1,7 @@
 //! `opencode run --format json`.
 
 use super::dialect::{Dialect, Text};
-use super::outcome::{Outcome, count, number_after, seconds, status};
+use super::outcome::{Outcome, cost, count, number_after, seconds, status};
 use ar_core::Stamp;
 use ar_core::record::Usage;
 
@@ -51,7 +51,7 @@ impl Dialect for Opencode {
             "timestamp" => object.at = value.parse().ok(),
             "part.messageID" => value.clone_into(&mut object.message_id),
             "part.reason" => value.clone_into(&mut object.reason),
-            "part.cost" => object.cost = value.parse().ok(),
+            "part.cost" => object.cost = cost(value),
             "part.tokens.input" => object.usage.input_tokens = count(value),
             "part.tokens.output" => object.usage.output_tokens = count(value),
             "part.tokens.reasoning" => object.usage.reasoning_tokens = count(value),
@@ -86,11 +86,9 @@ impl Dialect for Opencode {
                     // It does not take the step for the last one either, or ends as if nothing were wrong.
                     outcome.fail("cut", "the stream ended without a finish reason", None, None);
                 }
-                let mut step = object.usage;
-                step.output_tokens = step.output_tokens.saturating_add(step.reasoning_tokens);
-                let sum = outcome.usage();
-                sum.add(&step);
-                sum.cost_usd = object.cost.map(|cost| cost + sum.cost_usd.unwrap_or(0.0)).or(sum.cost_usd);
+                let step = object.usage;
+                let output_tokens = step.output_tokens.saturating_add(step.reasoning_tokens);
+                outcome.used(&Usage { output_tokens, cost_usd: object.cost, ..step });
             }
             "error" => {
                 outcome.fail(&object.error, &object.message, object.status, object.resets_at());

@@ -7,6 +7,8 @@ use ar_core::record::{Exec, ExecError, Usage, bounded};
 const MAX_MESSAGE_BYTES: usize = 1000;
 /// The longest word for an error, and the longest session id, that is told.
 const MAX_WORD_BYTES: usize = 128;
+/// No run has more tokens, turns or tools.
+const MAX_COUNT: u64 = 1 << 40;
 
 /// What an agent says of its own run. What its format does not tell is None.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -55,19 +57,21 @@ impl Outcome {
         }
     }
 
-    /// The usage, begun where there is none.
-    pub(super) fn usage(&mut self) -> &mut Usage {
-        self.usage.get_or_insert_default()
+    /// Adds what a part of the run used.
+    pub(super) fn used(&mut self, part: &Usage) {
+        let sum = self.usage.get_or_insert_default();
+        sum.add(part);
+        sum.cost_usd = part.cost_usd.map(|cost| cost + sum.cost_usd.unwrap_or(0.0)).or(sum.cost_usd);
     }
 
     /// Counts a turn.
     pub(super) fn turn(&mut self) {
-        self.turns = Some(self.turns.unwrap_or(0) + 1);
+        self.turns = Some(self.turns.unwrap_or(0).saturating_add(1));
     }
 
     /// Counts tools.
     pub(super) fn tools(&mut self, count: u64) {
-        self.tool_calls = Some(self.tool_calls.unwrap_or(0) + count);
+        self.tool_calls = Some(self.tool_calls.unwrap_or(0).saturating_add(count));
     }
 
     /// Notes the agent's error.
@@ -81,9 +85,14 @@ impl Outcome {
     }
 }
 
-/// A count as JSON writes it; anything else is zero.
+/// A count as JSON writes it; anything else is zero, and so is what is too large to be one: sums of them must fit.
 pub(super) fn count(value: &str) -> u64 {
-    value.parse().unwrap_or(0)
+    value.strip_suffix(".0").unwrap_or(value).parse().ok().filter(|count| *count <= MAX_COUNT).unwrap_or(0)
+}
+
+/// A cost in US dollars.
+pub(super) fn cost(value: &str) -> Option<f64> {
+    value.parse().ok().filter(|cost: &f64| cost.is_finite() && *cost >= 0.0)
 }
 
 /// A point in time in whole seconds since 1970.
@@ -155,6 +164,14 @@ mod tests {
         ] {
             assert_eq!(status_in(message), expected, "{message}");
         }
+    }
+
+    #[test]
+    fn what_cannot_be_a_count_or_a_cost_is_none() {
+        let counts = ["7", "7.0", "-7", "7.5", "null", "", "1e999", "18446744073709551615"].map(count);
+        assert_eq!(counts, [7, 7, 0, 0, 0, 0, 0, 0]);
+        let costs = ["0.5", "0", "-1", "null", "NaN", "inf", "1e999"].map(cost);
+        assert_eq!(costs, [Some(0.5), Some(0.0), None, None, None, None, None]);
     }
 
     #[test]

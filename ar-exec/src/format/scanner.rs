@@ -2,13 +2,14 @@
 //!
 //! Agents print one object a line, one object over many lines, or one array of objects. A line may be as long as the
 //! longest tool result, so nothing here holds a line: strings are unescaped as they come, and what the formats ask for
-//! by path is kept up to a limit.
+//! by path is kept up to a limit. Texts of any length come in pieces.
 
+use super::kept::Kept;
 use super::unescape::Unescape;
 use std::io;
 
-/// Of a key or a value no more than this is kept. Texts of any length come in pieces.
-const MAX_KEPT_BYTES: usize = 4096;
+/// What some programs begin their output with.
+const BYTE_ORDER_MARK: [u8; 3] = [0xEF, 0xBB, 0xBF];
 /// What is nested deeper is not the output of an agent.
 const MAX_DEPTH: usize = 128;
 
@@ -32,7 +33,7 @@ pub const LINE: &str = "line";
 pub enum Event<'a> {
     /// The next bytes of a string.
     Piece(&'a str, &'a [u8]),
-    /// A string, number, boolean or null is complete: its text, cut at the limit.
+    /// A string, number, boolean or null is complete: its text, without its middle where it is long.
     Value(&'a str, &'a str),
     /// An object is complete, or (false) broken or cut.
     End(bool),
@@ -70,7 +71,7 @@ pub struct Scanner {
     state: State,
     levels: Vec<Level>,
     path: String,
-    kept: Vec<u8>,
+    kept: Kept,
     unescape: Unescape,
 }
 
@@ -82,7 +83,7 @@ impl Scanner {
             state: State::Outside,
             levels: Vec::new(),
             path: String::new(),
-            kept: Vec::new(),
+            kept: Kept::default(),
             unescape: Unescape::default(),
         }
     }
@@ -120,21 +121,21 @@ impl Scanner {
         if self.state != State::ValueText {
             self.state = self.start(State::ValueText);
         }
-        self.keep(part);
+        self.kept.add(part);
         tell(Event::Piece(LINE, part))?;
         if part.ends_with(b"\n") { self.end_line(tell) } else { Ok(()) }
     }
 
     fn end_line(&mut self, tell: &mut impl FnMut(Event) -> io::Result<()>) -> io::Result<()> {
         self.state = State::Outside;
-        tell(Event::Value(LINE, &String::from_utf8_lossy(&self.kept)))?;
+        tell(Event::Value(LINE, &self.kept.text()))?;
         tell(Event::End(true))
     }
 
     fn byte(&mut self, byte: u8, tell: &mut impl FnMut(Event) -> io::Result<()>) -> io::Result<()> {
         if self.state == State::Bare {
             if byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.') {
-                self.keep(&[byte]);
+                self.kept.add(&[byte]);
                 return Ok(());
             }
             self.value(tell)?;
@@ -145,13 +146,17 @@ impl Scanner {
         if byte.is_ascii_whitespace() || self.state == State::Noise {
             return Ok(());
         }
+        // A byte order mark, or what a terminal is told, must not cost the object behind it.
+        if self.state == State::Outside && (BYTE_ORDER_MARK.contains(&byte) || byte.is_ascii_control()) {
+            return Ok(());
+        }
         self.state = match (self.state, byte) {
             (State::Outside | State::Value | State::FirstValue, b'{') => self.open(false),
             (State::Outside | State::Value | State::FirstValue, b'[') => self.open(true),
             (State::Value | State::FirstValue, b'"') => self.start(State::ValueText),
             (State::Value | State::FirstValue, b'-' | b'0'..=b'9' | b't' | b'f' | b'n') => {
                 let state = self.start(State::Bare);
-                self.keep(&[byte]);
+                self.kept.add(&[byte]);
                 state
             }
             (State::Key | State::FirstKey, b'"') => self.start(State::KeyText),
@@ -182,7 +187,7 @@ impl Scanner {
         if !run.is_empty() {
             let lone = self.unescape.leave();
             self.piece(lone, tell)?;
-            self.keep(run);
+            self.kept.add(run);
             if self.state == State::ValueText {
                 tell(Event::Piece(&self.path, run))?;
             }
@@ -217,7 +222,7 @@ impl Scanner {
         for character in text.into_iter().flatten() {
             let mut bytes = [0; 4];
             let bytes = character.encode_utf8(&mut bytes).as_bytes();
-            self.keep(bytes);
+            self.kept.add(bytes);
             if self.state == State::ValueText {
                 tell(Event::Piece(&self.path, bytes))?;
             }
@@ -261,24 +266,19 @@ impl Scanner {
         state
     }
 
-    fn keep(&mut self, bytes: &[u8]) {
-        let room = MAX_KEPT_BYTES.saturating_sub(self.kept.len());
-        self.kept.extend(bytes.iter().take(room));
-    }
-
     fn key(&mut self) {
         self.path.truncate(self.levels.last().map_or(0, |level| level.path_len));
         if !self.path.is_empty() {
             self.path.push('.');
         }
-        let key = String::from_utf8_lossy(&self.kept);
+        let key = self.kept.text();
         self.path.extend(key.chars().map(|c| if matches!(c, '.' | '*') { '_' } else { c }));
         self.state = State::Colon;
     }
 
     fn value(&mut self, tell: &mut impl FnMut(Event) -> io::Result<()>) -> io::Result<()> {
         self.state = State::After;
-        tell(Event::Value(&self.path, &String::from_utf8_lossy(&self.kept)))
+        tell(Event::Value(&self.path, &self.kept.text()))
     }
 
     /// Gives up on the object at hand, if there is one.
@@ -350,9 +350,9 @@ mod tests {
 
     #[test]
     fn long_values_and_keys_are_cut() {
-        let long = "é".repeat(MAX_KEPT_BYTES);
+        let long = "é".repeat(10_000);
         let (values, ends) = found(Framing::Lines, &format!("{{\"a\":\"{long}\",\"{long}\":1}}"));
-        assert!(values.iter().all(|value| value.len() <= MAX_KEPT_BYTES + 10), "{}", values[0].len());
+        assert!(values.iter().all(|value| value.len() < 8210), "{}", values[0].len());
         assert_eq!(ends, [true]);
     }
 }

@@ -219,12 +219,42 @@ fn an_error_that_qwen_takes_for_its_answer_is_none() {
     }
 }
 
+/// A message and the result that repeats it, each with the tokens that were written, as qwen tells them.
+fn qwen_says(message: &str, written: u64, result: &str, written_in_all: u64) -> Run {
+    let message = serde_json::json!({
+        "type": "assistant",
+        "message": {"content": [{"type": "text", "text": message}], "usage": {"output_tokens": written}},
+    });
+    let result = serde_json::json!({
+        "type": "result", "is_error": false, "result": result, "usage": {"output_tokens": written_in_all},
+    });
+    lines(Format::QwenStream, &format!("{message}\n{result}\n"))
+}
+
 #[test]
-fn an_answer_that_ends_with_the_words_of_an_error_is_one() {
-    let text = "{\"type\":\"result\",\"is_error\":false,\"result\":\"It says [API Error: 503 busy]\",\
-                \"usage\":{\"output_tokens\":9}}\n";
-    let run = lines(Format::QwenStream, text);
-    assert_eq!((run.answer.as_str(), run.outcome.error), ("It says [API Error: 503 busy]", None));
+fn an_error_behind_what_qwen_said_is_found_at_any_length_and_in_any_turn() {
+    let long = "word ".repeat(4000);
+    let limited = "[API Error: 429 slow down]\nPossible quota limitations in place.";
+    for error in ["[API Error: 503 busy]", limited] {
+        // The result's tokens are those of the whole session.
+        for (text, written_in_all) in
+            [(String::new(), 0), (String::new(), 90), (long.clone(), 0), (long.clone(), 90)]
+        {
+            let text = format!("{text}{error}");
+            let run = qwen_says(&text, 0, &text, written_in_all);
+            let message = run.outcome.error.map(|error| error.message);
+            assert_eq!(message, Some(error.replace('\n', " ")), "{written_in_all} tokens");
+            assert_eq!((run.answer.as_str(), run.shown.as_str()), ("", ""));
+        }
+    }
+}
+
+#[test]
+fn an_answer_that_speaks_of_errors_is_one() {
+    for text in ["It says [API Error: 503 busy]", "[API Error: 429] is what a throttled client prints."] {
+        let run = qwen_says(text, 9, text, 9);
+        assert_eq!((run.answer.as_str(), run.outcome.error), (text, None));
+    }
 }
 
 #[test]
@@ -314,6 +344,46 @@ fn an_error_before_a_result_that_only_says_so_is_kept() {
                 {\"type\":\"result\",\"status\":\"error\",\"stats\":{}}\n";
     let error = lines(Format::GeminiStream, text).outcome.error.unwrap();
     assert_eq!((error.kind.as_str(), error.message.as_str()), ("error", "Model stream ended"));
+}
+
+#[test]
+fn counts_that_no_run_can_have_are_none_and_stop_nothing() {
+    let huge = "18446744073709551615";
+    let codex = format!(
+        "{{\"type\":\"turn.completed\",\"usage\":{{\"cached_input_tokens\":{huge},\"cache_write_input_tokens\":{huge},\"output_tokens\":7}}}}\n"
+    );
+    let step = format!(
+        "{{\"type\":\"step_finish\",\"part\":{{\"tokens\":{{\"input\":{huge},\"output\":7}},\"cost\":1e999}}}}\n"
+    );
+    for (format, text) in [(Format::Codex, codex), (Format::Opencode, step)] {
+        let usage = lines(format, &text.repeat(2)).outcome.usage.unwrap();
+        assert_eq!((usage.input_tokens, usage.cache_read_tokens, usage.cost_usd), (0, 0, None));
+        assert_eq!(usage.output_tokens, if format == Format::Codex { 7 } else { 14 });
+    }
+}
+
+#[test]
+fn a_result_that_tells_no_tokens_leaves_those_of_the_messages() {
+    let message = "{\"type\":\"assistant\",\"message\":{\"content\":[{\"text\":\"4\"}],\"usage\":{\"output_tokens\":7}}}\n";
+    let result = "{\"type\":\"result\",\"result\":\"4\",\"total_cost_usd\":0.5}\n";
+    for format in [Format::ClaudeStream, Format::QwenStream] {
+        let usage = lines(format, &format!("{message}{result}")).outcome.usage.unwrap();
+        assert_eq!((usage.output_tokens, usage.cost_usd, usage.since_session), (7, Some(0.5), false));
+        assert_eq!(lines(format, "{\"type\":\"result\",\"result\":\"4\"}\n").outcome.usage, None);
+    }
+}
+
+#[test]
+fn what_stands_before_an_object_on_its_line_does_not_cost_it() {
+    for mark in ["\u{feff}", "\0", "\u{7}"] {
+        for (format, name, text, ..) in SUCCESSES {
+            assert_eq!(
+                lines(format, &format!("{mark}{text}")),
+                lines(format, text),
+                "{name} behind {mark:?}"
+            );
+        }
+    }
 }
 
 #[test]
