@@ -152,9 +152,10 @@ impl Dialect for Stream {
                 let goes_on = std::mem::replace(&mut self.in_message, object.is_delta) && object.is_delta;
                 return if goes_on { Text::More } else { Text::Message };
             }
-            "tool_use" | "tool_result" => self.in_message = false,
+            "init" | "tool_use" | "tool_result" => self.in_message = false,
             "error" if object.is_severe => self.last_error = object.message,
             "result" => {
+                self.in_message = false;
                 outcome.usage = Some(object.usage());
                 outcome.tool_calls = Some(object.tools);
                 if object.status == "error" {

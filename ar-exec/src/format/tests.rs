@@ -387,6 +387,16 @@ fn what_stands_before_an_object_on_its_line_does_not_cost_it() {
 }
 
 #[test]
+fn a_second_result_begins_a_second_answer() {
+    for (format, name, text, ..) in SUCCESSES {
+        // opencode names no end of a run, and its parts belong together by their message.
+        if format != Format::Opencode {
+            assert_eq!(lines(format, &text.repeat(2)).answer, HELLO, "{name}");
+        }
+    }
+}
+
+#[test]
 fn steps_add_up_and_tools_are_counted() {
     let step = "{\"type\":\"step_finish\",\"part\":{\"tokens\":{\"input\":10,\"output\":5,\"reasoning\":2,\"cache\":{\"read\":1,\"write\":3}},\"cost\":0.25}}\n";
     let text = "{\"type\":\"text\",\"part\":{\"messageID\":\"a\",\"text\":\"Let me see.\"}}\n\
