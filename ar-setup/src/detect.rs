@@ -45,8 +45,11 @@ pub struct Agent {
     pub models: Vec<String>,
     /// Which of the template's options its help names; None where it told nothing.
     pub features: Option<Vec<String>>,
-    /// The template's options that its help does not name.
+    /// The template's options that its help does not name, without those that a model can do without.
     pub rejected: Vec<String>,
+    /// Those.
+    #[serde(skip)]
+    pub lacks: Vec<String>,
     /// What went wrong while it was asked.
     pub trouble: Option<String>,
     /// Every option that its help names.
@@ -160,6 +163,14 @@ fn ask(place: &Place, cache: &Cache, deadline: Instant, now: Stamp) -> anyhow::R
     let fresh = (said != before).then(|| said.clone());
     let wanted = template_flags(known);
     let named = |flag: &&String| said.flags.as_ref().is_none_or(|flags| flags.contains(flag));
+    let is_optional =
+        |flag: &String| known.optional.iter().any(|words| words.first() == Some(&flag.as_str()));
+    let unnamed = wanted.iter().filter(|flag| !named(flag)).cloned();
+    let (mut lacks, rejected): (Vec<_>, Vec<_>) = unnamed.partition(is_optional);
+    // A help without any option is none.
+    if said.flags.as_ref().is_some_and(Vec::is_empty) {
+        lacks.clear();
+    }
     let agent = Agent {
         name: place.name.clone(),
         known: known.name,
@@ -170,7 +181,8 @@ fn ask(place: &Place, cache: &Cache, deadline: Instant, now: Stamp) -> anyhow::R
         login: login_of(known, place, now, deadline)?,
         login_command: login_command(known, &place.env),
         features: said.flags.is_some().then(|| wanted.iter().filter(named).cloned().collect()),
-        rejected: wanted.iter().filter(|flag| !named(flag)).cloned().collect(),
+        rejected,
+        lacks,
         version: said.version,
         models: said.models.unwrap_or_default(),
         flags: said.flags,

@@ -2,6 +2,7 @@
 
 use crate::answers::{self, Answers};
 use crate::change::{self, Change};
+use crate::detect::Agent;
 use crate::earlier::Earlier;
 use crate::known::KNOWN;
 use crate::places::{self, Place};
@@ -22,7 +23,7 @@ const CONFIG: &str = include_str!("../templates/config.toml");
 /// Writes a model for each agent, one for all of them, and config.toml. What is there stays as it is, unless a person says
 /// otherwise. On a terminal everything is asked, unless `yes`; `file` holds answers.
 pub fn run(dir: &Path, yes: bool, file: Option<&Path>, out: &mut impl Write) -> anyhow::Result<ExitCode> {
-    let found = places::all();
+    let mut found = places::all();
     for place in &found {
         writeln!(out, "found {} ({})", place.name, place.path.display())?;
     }
@@ -33,6 +34,7 @@ pub fn run(dir: &Path, yes: bool, file: Option<&Path>, out: &mut impl Write) -> 
             Ok(ExitCode::SUCCESS)
         };
     }
+    let agents = fit(&mut found)?;
     let asking = file.is_none() && !yes && ask::is_possible();
     let answers = match file {
         Some(file) => Answers::read(file)?,
@@ -48,16 +50,25 @@ pub fn run(dir: &Path, yes: bool, file: Option<&Path>, out: &mut impl Write) -> 
     }
     write(dir, &changes, &wanted, out)?;
     if wanted.contains(&true) {
-        warn_of_options(&found)?;
+        warn_of_options(&agents);
     }
     writeln!(out, "next: ar run \"hello\"")?;
     Ok(ExitCode::SUCCESS)
 }
 
+/// Asks the agents which options they know, so that a model does without those that it need not have.
+pub fn fit(found: &mut [Place]) -> anyhow::Result<Vec<Agent>> {
+    let agents = detect::ask_all(found, Stamp::now()?, probe::PATIENCE)?;
+    for (place, agent) in found.iter_mut().zip(&agents) {
+        place.lacks.clone_from(&agent.lacks);
+    }
+    Ok(agents)
+}
+
 /// Tells which options of our templates the help of an installed agent does not name. A help without any option is none.
-fn warn_of_options(found: &[Place]) -> anyhow::Result<()> {
-    for agent in detect::ask_all(found, Stamp::now()?, probe::PATIENCE)? {
-        if agent.rejected.is_empty() || agent.flags.is_none_or(|flags| flags.is_empty()) {
+fn warn_of_options(agents: &[Agent]) {
+    for agent in agents {
+        if agent.rejected.is_empty() || agent.flags.as_ref().is_none_or(Vec::is_empty) {
             continue;
         }
         let version = agent.version.as_deref().unwrap_or("of unknown version");
@@ -66,7 +77,6 @@ fn warn_of_options(found: &[Place]) -> anyhow::Result<()> {
         let hint = "an agent that is too old, or too new for the template, refuses to start; update it, or mend 'args'";
         exit::warn("ar-setup", &Failure::new(exit::OK, message).hint(hint));
     }
-    Ok(())
 }
 
 /// The files as the answers want them, models before the config.toml that names one of them.

@@ -15,6 +15,8 @@ pub struct Known {
     pub login: &'static str,
     /// The arguments that print the options that the template uses.
     pub help: &'static [&'static str],
+    /// Words of the template, an option first, that a model does without where the installed version does not know it.
+    pub optional: &'static [&'static [&'static str]],
     /// The arguments that tell by exit status whether somebody is logged in, where there are such.
     pub status: Option<&'static [&'static str]>,
     /// The arguments that list the models it offers without asking the network, where there are such.
@@ -57,6 +59,7 @@ const CLAUDE: Known = Known {
     oldest: "2.0.0",
     login: "claude auth login",
     help: &["--help"],
+    optional: &[],
     status: Some(&["auth", "status"]),
     models: None,
     keys: &["ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN"],
@@ -77,6 +80,7 @@ const CODEX: Known = Known {
     oldest: "0.50.0",
     login: "codex login",
     help: &["exec", "--help"],
+    optional: &[],
     status: Some(&["login", "status"]),
     models: None,
     keys: &["OPENAI_API_KEY", "CODEX_API_KEY"],
@@ -97,6 +101,7 @@ const GEMINI: Known = Known {
     oldest: "0.20.0",
     login: "gemini",
     help: &["--help"],
+    optional: &[&["--skip-trust"]],
     status: None,
     models: None,
     keys: &["GEMINI_API_KEY", "GOOGLE_API_KEY"],
@@ -117,6 +122,7 @@ const OPENCODE: Known = Known {
     oldest: "1.0.0",
     login: "opencode auth login",
     help: &["run", "--help"],
+    optional: &[],
     status: None,
     models: Some(&["models"]),
     keys: &["ANTHROPIC_API_KEY", "OPENAI_API_KEY", "GEMINI_API_KEY", "OPENROUTER_API_KEY"],
@@ -137,6 +143,7 @@ const QWEN: Known = Known {
     oldest: "0.24.0",
     login: "qwen",
     help: &["--help"],
+    optional: &[],
     status: None,
     models: None,
     keys: &["OPENAI_API_KEY", "DASHSCOPE_API_KEY"],
@@ -157,6 +164,12 @@ const COPILOT: Known = Known {
     oldest: "0.0.350",
     login: "copilot login",
     help: &["--help"],
+    optional: &[
+        &["--usage-output-file", "{usage_file}"],
+        &["--no-auto-update"],
+        &["--no-ask-user"],
+        &["--disable-client-telemetry"],
+    ],
     status: None,
     models: None,
     keys: &["COPILOT_GITHUB_TOKEN", "GH_TOKEN", "GITHUB_TOKEN"],
@@ -170,6 +183,7 @@ const AIDER: Known = Known {
     oldest: "0.80.0",
     login: "aider",
     help: &["--help"],
+    optional: &[&["--no-show-release-notes"]],
     status: None,
     // Its '--list-models' wants a pattern, asks the network for a newer release, and takes longer than a probe may.
     models: None,
@@ -190,6 +204,7 @@ const LLM: Known = Known {
     oldest: "0.30",
     login: "llm keys set openai",
     help: &["prompt", "--help"],
+    optional: &[],
     status: None,
     models: Some(&["models"]),
     keys: &["OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY"],

@@ -22,12 +22,22 @@ pub struct Place {
     pub env: Vec<(String, String)>,
     /// What kind of a way it is.
     pub kind: Kind,
+    /// Optional options of the template that its help does not name, where it was asked.
+    pub lacks: Vec<String>,
 }
 
 impl Place {
     /// An agent of a known place.
     pub fn program(known: &'static str, path: PathBuf) -> Self {
-        Self { name: known.to_owned(), known, path, on_path: false, env: Vec::new(), kind: Kind::Program }
+        Self {
+            name: known.to_owned(),
+            known,
+            path,
+            on_path: false,
+            env: Vec::new(),
+            kind: Kind::Program,
+            lacks: Vec::new(),
+        }
     }
 
     /// What to write as a provider's command: the name where a search along PATH finds this very file, else the whole path.
@@ -145,6 +155,7 @@ fn program(known: &Known, dirs: &[PathBuf], path: &[PathBuf]) -> Option<Place> {
         on_path: path.contains(dir),
         env: Vec::new(),
         kind: Kind::Program,
+        lacks: Vec::new(),
     })
 }
 
@@ -174,6 +185,7 @@ fn wrapper(name: &OsString, path: &Path) -> Option<Place> {
         on_path: true,
         env: env.collect(),
         kind: Kind::Wrapper,
+        lacks: Vec::new(),
     })
 }
 
@@ -233,6 +245,7 @@ mod tests {
             on_path: true,
             env: Vec::new(),
             kind: Kind::Program,
+            lacks: Vec::new(),
         }
     }
 

@@ -60,11 +60,30 @@ fn provider(place: &Place, answers: &Answers) -> anyhow::Result<String> {
     if let Some(tier) = answers.tiers.get(&place.name).filter(|tier| **tier != 1) {
         table.insert("tier", value(i64::from(*tier)));
     }
+    for words in known
+        .optional
+        .iter()
+        .filter(|words| words.iter().any(|word| place.lacks.iter().any(|lacks| lacks == word)))
+    {
+        leave_out(table, words);
+    }
     // A wrapper sets its variables itself.
     if place.kind == Kind::Alias {
         set_variables(table, &place.env);
     }
     Ok(template.to_string())
+}
+
+/// Takes words that follow each other out of the arguments.
+fn leave_out(provider: &mut Table, words: &[&str]) {
+    for key in ["args", "resume_args"] {
+        let Some(args) = provider.get_mut(key).and_then(Item::as_array_mut) else { continue };
+        let texts: Vec<&str> = args.iter().filter_map(|arg| arg.as_str()).collect();
+        let Some(at) = texts.windows(words.len()).position(|window| window == words) else { continue };
+        for _ in words {
+            args.remove(at);
+        }
+    }
 }
 
 fn set_variables(provider: &mut Table, env: &[(String, String)]) {
@@ -89,7 +108,7 @@ mod tests {
 
     fn place(known: &'static str) -> Place {
         let path = format!("/bin/{known}").into();
-        Place { name: known.to_owned(), known, path, on_path: true, env: Vec::new(), kind: Kind::Program }
+        Place { name: known.to_owned(), on_path: true, ..Place::program(known, path) }
     }
 
     #[test]
@@ -101,6 +120,25 @@ mod tests {
             Model::parse(known.name, "any.toml".into(), known.template).unwrap().providers.remove(0)
         });
         assert_eq!(pool.providers, alone.collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn what_an_installed_version_does_not_know_and_a_run_can_do_without_is_left_out() {
+        for known in KNOWN {
+            let lacks = known.optional.iter().map(|words| words[0].to_owned()).collect();
+            let text = agent(&[&Place { lacks, ..place(known.name) }], &Answers::default()).unwrap();
+            let optional = known.optional.concat();
+            let [fitted, whole] = [&text, known.template].map(|text| {
+                let provider = Model::parse(known.name, "m.toml".into(), text).unwrap().providers.remove(0);
+                [provider.args, provider.resume_args.unwrap_or_default()]
+            });
+            for (fitted, mut whole) in fitted.into_iter().zip(whole) {
+                let before = whole.len();
+                whole.retain(|arg| !optional.contains(&arg.as_str()));
+                assert_eq!(fitted, whole);
+                assert!(before == 0 || before - whole.len() == optional.len(), "{optional:?}");
+            }
+        }
     }
 
     #[test]

@@ -68,6 +68,24 @@ fn init_tells_which_options_an_installed_agent_does_not_have() {
 }
 
 #[test]
+fn init_leaves_out_what_an_installed_agent_does_not_know_and_can_do_without() {
+    for (options, expected) in [("--usage-output-file <file>", true), ("", false)] {
+        let home = Home::new();
+        let help = format!("  --output-format <f>  --no-auto-update  --no-ask-user  {options}");
+        home.command("copilot", &format!("case $1 in --version) echo 0.0.400;; *) echo '{help}';; esac"));
+        setup(&home, &["init"]).any_stdout().check();
+        for file in ["copilot.toml", "any.toml"] {
+            let text = fs::read_to_string(home.path(CONFIG).join("models").join(file)).unwrap();
+            let args: Vec<&str> = text.lines().filter(|line| line.contains("args = ")).collect();
+            assert_eq!(args.len(), 2, "{text}");
+            assert!(args.iter().all(|line| line.contains("\"--no-ask-user\"")), "{text}");
+            assert!(args.iter().all(|line| !line.contains("--disable-client-telemetry")), "{text}");
+            assert!(args.iter().all(|line| line.contains("{usage_file}") == expected), "{text}");
+        }
+    }
+}
+
+#[test]
 fn init_overwrites_nothing() {
     let home = Home::new();
     home.command("claude", "exit 1");

@@ -88,11 +88,12 @@ fn driver(ground: &Ground, talk: &Talk, scratch: &std::path::Path) -> Result<Dri
         Model::load(&ground.config, model)?;
         return Ok(Driver { ground: ground.clone(), model: model.clone(), provider, work });
     }
-    let found = places::all();
+    let mut found = places::all();
     let config = scratch.join("config");
     if found.is_empty() {
         return Err(init::nothing_found(&ground.config).into());
     }
+    init::fit(&mut found)?;
     for change in init::plan(&config, &Answers::default(), &found)? {
         change.make(&config)?;
     }
