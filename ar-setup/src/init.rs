@@ -6,17 +6,20 @@ use crate::detect::Agent;
 use crate::earlier::Earlier;
 use crate::known::KNOWN;
 use crate::places::{self, Place};
-use crate::{ask, detect, document, pool, probe};
+use crate::{ask, detect, document, pool};
 use anyhow::Context;
 use ar_core::config::{Config, model_names};
 use ar_core::{Failure, Stamp, exit};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 use toml_edit::{DocumentMut, Item, Table, value};
 
 /// The name of the model that holds every agent found.
 pub const POOL: &str = "any";
+/// How long the agents may take to tell their options: some unpack themselves at their first start, and what is written stays.
+const PATIENCE: Duration = Duration::from_secs(20);
 /// The text of config.toml before its keys.
 const CONFIG: &str = include_str!("../templates/config.toml");
 
@@ -58,7 +61,7 @@ pub fn run(dir: &Path, yes: bool, file: Option<&Path>, out: &mut impl Write) -> 
 
 /// Asks the agents which options they know, so that a model does without those that it need not have.
 pub fn fit(found: &mut [Place]) -> anyhow::Result<Vec<Agent>> {
-    let agents = detect::ask_all(found, Stamp::now()?, probe::PATIENCE)?;
+    let agents = detect::ask_all(found, Stamp::now()?, PATIENCE)?;
     for (place, agent) in found.iter_mut().zip(&agents) {
         place.lacks.clone_from(&agent.lacks);
     }
