@@ -10,6 +10,7 @@ pub mod agent;
 pub mod clock;
 pub mod config;
 pub mod exit;
+pub mod loose;
 pub mod paths;
 pub mod pipe;
 pub mod processes;

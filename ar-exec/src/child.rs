@@ -132,7 +132,7 @@ pub fn start(
     let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
     // The handle is let go: the family reaps every child, this one and those that it leaves behind.
     let pid = pid.ok_or_else(|| spawn_error("other", "the system gave an impossible process id"))?;
-    Ok(Family::of(record.run(), lock, pid, since, has_strangers))
+    Ok(Family::of(record.run(), dir.path(), lock, pid, since, has_strangers))
 }
 
 /// Makes the child the leader of a session of its own, with all signals at their defaults and within its limits, that

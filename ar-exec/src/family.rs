@@ -9,6 +9,7 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, getpid, kill_process_g
 use std::fs::File;
 use std::io;
 use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
@@ -27,7 +28,8 @@ const SECOND_SIGNAL: Duration = Duration::from_millis(250);
 #[derive(Debug)]
 pub struct Family {
     run: String,
-    /// The lock of the run's directory, for its keeper.
+    /// The run's directory and its lock, for its keeper.
+    dir: PathBuf,
     lock: File,
     /// Below whom all of the family is; None where children are there that we did not start.
     root: Option<Pid>,
@@ -61,12 +63,13 @@ pub fn has_children() -> bool {
 }
 
 impl Family {
-    /// The family of a child that was just started for a run, whose directory has this lock; `has_strangers` as
-    /// [`has_children`] said before.
-    pub fn of(run: &str, lock: File, leader: Pid, since: Instant, has_strangers: bool) -> Self {
+    /// The family of a child that was just started for a run, with the run's directory and a copy of its lock;
+    /// `has_strangers` as [`has_children`] said before.
+    pub fn of(run: &str, dir: &Path, lock: File, leader: Pid, since: Instant, has_strangers: bool) -> Self {
         let root = (!has_strangers).then(getpid);
         Self {
             run: run.to_owned(),
+            dir: dir.to_owned(),
             lock,
             root,
             leader,
@@ -110,14 +113,14 @@ impl Family {
     /// whoever called it, or by the next tool.
     pub fn keep(&mut self) {
         if !std::mem::replace(&mut self.has_tried, true) {
-            self.keeper = Keeper::start(&self.run, &self.lock).ok();
+            self.keeper = Keeper::start(&self.run, &self.dir, &self.lock).ok();
         }
     }
 
     /// Leaves what is left of the family to a keeper, so that nobody has to wait for its end. Not where there is none, or
     /// where some processes do not carry the mark of the run: then the family is given back. Call this while there is one
     /// thread only.
-    pub fn leave(mut self, linger: Duration) -> Result<(), Self> {
+    pub fn leave(mut self, linger: Duration) -> Result<(), Box<Self>> {
         self.keep();
         let can_be_found = match self.below() {
             Some(below) => matches!(processes::unmarked(&self.run, below), Ok(0)),
@@ -129,7 +132,7 @@ impl Family {
                 self.alone = true;
                 Ok(())
             }
-            None => Err(self),
+            None => Err(Box::new(self)),
         }
     }
 

@@ -1,13 +1,14 @@
 //! A process beside ar-exec that ends what is left of a run when ar-exec cannot, because it was killed, and when nobody
 //! shall wait for that, because the run is over.
 
-use ar_core::processes;
+use ar_core::{loose, processes};
 use rustix::process::{Pid, Signal};
 use std::ffi::CStr;
 use std::fs::{self, File};
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::fs::FileExt;
+use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -36,7 +37,7 @@ impl Keeper {
     /// It is a child that sends no signal when it ends, which keeps it out of the wait for the children of the run; it would
     /// be one of them if it executed a program.
     #[allow(unsafe_code, reason = "such a child has no safe form")]
-    pub fn start(run: &str, lock: &File) -> io::Result<Self> {
+    pub fn start(run: &str, dir: &Path, lock: &File) -> io::Result<Self> {
         let (orders, writer) = io::pipe()?;
         // SAFETY: without flags and a stack this is fork(2), and no other thread holds a lock that the child might need.
         let pid = unsafe { libc::syscall(libc::SYS_clone, 0, 0, 0, 0, 0) };
@@ -44,7 +45,7 @@ impl Keeper {
             // A wrong name in a list of processes is no reason not to be there.
             let _ = take_name();
             detach([orders.as_raw_fd(), lock.as_raw_fd()]);
-            keep(run, orders);
+            keep(run, dir, orders);
             // SAFETY: the call takes a number and does not return: what ar-exec does at its end is not the keeper's to do.
             unsafe { libc::_exit(0) };
         }
@@ -117,7 +118,7 @@ fn detach(mut keep: [RawFd; 2]) {
 }
 
 /// The whole life of a keeper. Where processes cannot be listed, it can end none, and has nobody to tell.
-fn keep(run: &str, mut orders: PipeReader) {
+fn keep(run: &str, dir: &Path, mut orders: PipeReader) {
     let mut order = [0; 8];
     match orders.read_exact(&mut order).map(|()| u64::from_ne_bytes(order)) {
         Ok(NOTHING) => return,
@@ -132,6 +133,7 @@ fn keep(run: &str, mut orders: PipeReader) {
     }
     // See above.
     let _ = processes::kill_remains(run);
+    loose::forget(dir);
 }
 
 /// Waits until nothing is left of a run, or the time is over.

@@ -4,6 +4,7 @@
 use rustix::process::Pid;
 use std::fs::File;
 use std::io;
+use std::path::Path;
 use std::time::Duration;
 
 /// A keeper, of which there is never one.
@@ -12,7 +13,7 @@ pub enum Keeper {}
 
 impl Keeper {
     /// Fails.
-    pub fn start(_run: &str, _lock: &File) -> io::Result<Self> {
+    pub fn start(_run: &str, _dir: &Path, _lock: &File) -> io::Result<Self> {
         Err(io::ErrorKind::Unsupported.into())
     }
 

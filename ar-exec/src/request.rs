@@ -13,12 +13,12 @@ use crate::run_dir::RunDir;
 use crate::signals::Signals;
 use crate::tee::Tee;
 use crate::terminal::Terminal;
-use crate::watch::{self, Fate, Watch};
+use crate::watch::{self, Ender, Fate, Watch};
 use ar_core::agent::Agent;
 use ar_core::clock::parse_duration;
 use ar_core::config::Model;
 use ar_core::record::{Exec, Pick, Session, Usage};
-use ar_core::{Failure, Record, Stamp, paths};
+use ar_core::{Failure, Record, Stamp, loose, paths};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -89,14 +89,18 @@ impl Request {
             Some(dir) => dir,
             None => paths::run_dir(&paths::state_file(self.state.as_deref())?, record.run()),
         };
-        let dir = RunDir::create(&path)?;
+        let mut dir = RunDir::create(&path)?;
+        if !self.command.is_empty() {
+            path.parent().into_iter().for_each(loose::end);
+            dir.note_loose()?;
+        }
         record.set("dir", dir.path())?;
         let mut plan = self.plan(record, signals)?;
         plan.environment.enter(record)?;
         self.write_prompt(&dir, signals)?;
         let (exec, family) = self.execute(&plan, record, &dir, signals)?;
         record.set("exec", exec)?;
-        Ok(Rest { _dir: dir, family, linger: plan.limits.linger })
+        Ok(Rest { dir, family, linger: plan.limits.linger })
     }
 
     fn plan(&self, record: &Record, signals: &Signals) -> anyhow::Result<Plan> {
@@ -194,18 +198,21 @@ fn redact(plan: &Plan, dir: &RunDir, fate: &Fate) -> anyhow::Result<()> {
 /// what the child left behind.
 #[derive(Debug)]
 pub struct Rest {
-    _dir: RunDir,
+    dir: RunDir,
     family: Option<Family>,
     linger: Duration,
 }
 
 impl Rest {
     /// Ends what the child left behind.
-    pub fn end(self, signals: &Signals) -> anyhow::Result<()> {
-        match self.family {
-            Some(family) => watch::end_leftover(family, self.linger, signals),
-            None => Ok(()),
+    pub fn end(mut self, signals: &Signals) -> anyhow::Result<()> {
+        let Some(family) = self.family.filter(|family| !family.is_gone()) else { return Ok(()) };
+        // Where the disk is full, the keeper is there all the same.
+        let _ = self.dir.note_loose();
+        if watch::end_leftover(family, self.linger, signals)? == Ender::Keeper {
+            self.dir.leave();
         }
+        Ok(())
     }
 }
 

@@ -1,7 +1,7 @@
 //! The directory of a run: its files, and the lock that tells a live run from a dead one.
 
 use anyhow::Context;
-use ar_core::{Failure, paths};
+use ar_core::{Failure, loose, paths};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Read};
 use std::os::unix::fs::OpenOptionsExt;
@@ -15,6 +15,8 @@ const MAX_USAGE_BYTES: u64 = 1024 * 1024;
 pub struct RunDir {
     path: PathBuf,
     lock: File,
+    /// Whether to forget it at the end.
+    is_loose: bool,
 }
 
 impl RunDir {
@@ -37,12 +39,24 @@ impl RunDir {
                 return Err(error).with_context(|| format!("cannot lock '{}'", path.display()));
             }
         }
-        Ok(Self { path, lock })
+        Ok(Self { path, lock, is_loose: false })
     }
 
     /// The directory.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Notes that no reservation tells of the run, so that whoever comes next ends it where we and its keeper are killed.
+    pub fn note_loose(&mut self) -> anyhow::Result<()> {
+        loose::note(&self.path)?;
+        self.is_loose = true;
+        Ok(())
+    }
+
+    /// Leaves the directory to whoever else holds its lock.
+    pub fn leave(mut self) {
+        self.is_loose = false;
     }
 
     /// The lock once more. It is free when both are gone.
@@ -111,5 +125,14 @@ impl RunDir {
                 .or_else(|_| fs::copy(self.stdout(), &answer).map(|_| ())),
         }
         .with_context(|| format!("cannot write '{}'", answer.display()))
+    }
+}
+
+/// The lock is free after this, so that nobody takes the run for one that lost its ar-exec.
+impl Drop for RunDir {
+    fn drop(&mut self) {
+        if self.is_loose {
+            loose::forget(&self.path);
+        }
     }
 }

@@ -210,12 +210,21 @@ impl<'a> Watch<'a> {
     }
 }
 
+/// Who ends what a child left behind.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Ender {
+    /// We have.
+    Us,
+    /// The keeper will.
+    Keeper,
+}
+
 /// Sees to it that what a child left behind ends, after it had its time to end by itself. A signal cuts that short.
-pub fn end_leftover(mut family: Family, linger: Duration, signals: &Signals) -> anyhow::Result<()> {
+pub fn end_leftover(mut family: Family, linger: Duration, signals: &Signals) -> anyhow::Result<Ender> {
     if !family.is_gone() && !signals.was_told_to_end() {
         match family.leave(linger) {
-            Ok(()) => return Ok(()),
-            Err(back) => family = back,
+            Ok(()) => return Ok(Ender::Keeper),
+            Err(back) => family = *back,
         }
     }
     let since = Instant::now();
@@ -224,7 +233,10 @@ pub fn end_leftover(mut family: Family, linger: Duration, signals: &Signals) -> 
         sleep(&[signals.child(), signals.ending()], Some(pause(left)))?;
         family.reap(signals)?;
     }
-    if family.is_gone() { Ok(()) } else { family.end(LEFTOVER_GRACE, signals) }
+    if !family.is_gone() {
+        family.end(LEFTOVER_GRACE, signals)?;
+    }
+    Ok(Ender::Us)
 }
 
 /// How long ago a file was last written to; None where its clock is ahead of ours.

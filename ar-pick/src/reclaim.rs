@@ -1,9 +1,8 @@
 //! Runs whose ar-exec is gone: their leases end here, and so does what it left behind.
 
 use anyhow::Result;
-use ar_core::Stamp;
-use ar_core::processes;
 use ar_core::state::host;
+use ar_core::{Stamp, loose, processes};
 use rusqlite::{Connection, params};
 use rustix::fs::{FlockOperation, flock};
 use std::fs::{self, File};
@@ -53,6 +52,7 @@ pub fn dead_runs(db: &Connection, runs: &Path, now: Stamp) -> Result<Vec<String>
         }
     }
     kill_remains(&ended);
+    loose::end(runs);
     Ok(dead)
 }
 

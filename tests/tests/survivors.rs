@@ -171,6 +171,62 @@ fn the_next_call_ends_what_a_killed_one_left_behind() {
     assert_eq!(home.processes(), [""; 0]);
 }
 
+fn keepers(home: &Home) -> Vec<i32> {
+    let lines = home.processes();
+    let pids =
+        lines.iter().filter_map(|line| line.split_once(' ').filter(|(_, words)| *words == "ar-keeper"));
+    pids.map(|(pid, _)| pid.parse().unwrap()).collect()
+}
+
+fn kill_keeper(home: &Home) {
+    for pid in keepers(home) {
+        kill(pid, Signal::KILL);
+    }
+}
+
+#[test]
+fn the_next_call_ends_what_a_keeper_was_killed_over() {
+    let home = Home::new();
+    home.command(
+        "agent",
+        "cd \"$HOME\"; test -e started && exec echo ok\n\
+         setsid sh -c 'touch started; sleep 600' & until test -e started; do sleep 0.02; done; echo ok",
+    );
+    home.model("pool", "command = \"agent\"\nlinger = \"600s\"\n");
+    home.ar(&["run", "-m", "pool", "hi"]).stdout("ok\n").check();
+    kill_keeper(&home);
+    wait_until("the keeper is gone", || keepers(&home).is_empty());
+    assert!(!home.processes().is_empty());
+    home.ar(&["run", "-m", "pool", "hi"]).stdout("ok\n").check();
+    assert_eq!(home.processes(), [""; 0]);
+}
+
+#[test]
+fn the_next_call_ends_what_is_left_of_a_command_by_hand() {
+    let home = Home::new();
+    home.command(
+        "agent",
+        "cd \"$HOME\"; test -e started && exec echo ok\n\
+         env -i HOME=\"$HOME\" setsid sleep 600 & sleep 0.1; touch started; sleep 600",
+    );
+    home.model("pool", "command = \"agent\"\n");
+    for next in [&["run", "-m", "pool", "hi"][..], &["exec", "--", "true"]] {
+        let mut call = home.ar(&["exec", "--", "agent"]).spawn(|command| {
+            command.process_group(0).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        });
+        wait_until("the agent starts", || home.path("started").exists());
+        kill_keeper(&home);
+        kill(i32::try_from(call.id()).unwrap(), Signal::KILL);
+        call.wait().unwrap();
+        wait_until("the keeper is gone", || keepers(&home).is_empty());
+        assert!(!home.processes().is_empty());
+        home.ar(next).any_stdout().check();
+        wait_until("all processes end", || home.processes().is_empty());
+        fs::remove_file(home.path("started")).unwrap();
+    }
+    assert_eq!(fs::read_dir(home.path(".local/state/agent-runner/loose")).unwrap().count(), 0);
+}
+
 #[test]
 fn what_lingers_after_its_run_is_nothing_to_warn_of() {
     let home = Home::new();
