@@ -25,7 +25,8 @@ impl Brand {
 mod limit {
     use super::{Brand, OUTERMOST};
     use rustix::io;
-    use rustix::process::{Pid, Resource, Rlimit, getrlimit, setrlimit};
+    use rustix::process::{Pid, Resource, Rlimit, geteuid, getrlimit, setrlimit};
+    use std::fs;
 
     impl Brand {
         /// Brands this process and its children. The soft limit names the run; the hard one, which never grows again, the
@@ -38,8 +39,24 @@ mod limit {
         }
 
         /// The brands of a process: of its run, and of the outermost run around it.
-        #[allow(unsafe_code, reason = "rustix can set another process's limits, and not ask for them")]
         pub fn read(pid: Pid) -> Option<[Self; 2]> {
+            Self::ask(pid).or_else(|| {
+                // Root in a container may end another user's process, and has not the privilege to ask for its limits.
+                let path = format!("/proc/{}/limits", pid.as_raw_nonzero());
+                geteuid().is_root().then(|| Self::written(&fs::read_to_string(path).ok()?)).flatten()
+            })
+        }
+
+        /// The brands in the table of a process's limits: `proc_pid_limits(5)`.
+        pub(super) fn written(limits: &str) -> Option<[Self; 2]> {
+            let line = limits.lines().find_map(|line| line.strip_prefix("Max file locks"))?;
+            let mut values = line.split_ascii_whitespace();
+            let [soft, hard] = [values.next()?.parse().ok()?, values.next()?.parse().ok()?];
+            Some([Self(soft), Self(hard & !OUTERMOST)])
+        }
+
+        #[allow(unsafe_code, reason = "rustix can set another process's limits, and not ask for them")]
+        fn ask(pid: Pid) -> Option<[Self; 2]> {
             let mut limits = libc::rlimit64 { rlim_cur: 0, rlim_max: 0 };
             // SAFETY: with a null new limit the call only writes the present one to the given place, which is large enough.
             let result = unsafe {
@@ -111,6 +128,21 @@ mod tests {
             child.wait().unwrap();
         }
         assert!(!Brand::read(getpid()).unwrap().contains(&A));
+    }
+
+    #[test]
+    fn brands_are_read_where_limits_are_written() {
+        const A: Brand = Brand(0x1fff_ffff_ffff_ffff);
+        let mut child = branded(&[A]);
+        let limits = std::fs::read_to_string(format!("/proc/{}/limits", child.id())).unwrap();
+        assert_eq!(Brand::written(&limits), Some([A, A]));
+        drop(child.stdin.take());
+        child.wait().unwrap();
+        assert_eq!(
+            Brand::written("Max file locks            unlimited            unlimited            locks\n"),
+            None
+        );
+        assert_eq!(Brand::written(""), None);
     }
 
     #[test]
