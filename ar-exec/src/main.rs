@@ -13,6 +13,7 @@ mod git;
 mod growth;
 #[cfg_attr(not(target_os = "linux"), path = "no_keeper.rs")]
 mod keeper;
+mod line;
 mod outcome;
 mod plan;
 mod price;

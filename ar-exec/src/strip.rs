@@ -1,4 +1,7 @@
-//! Takes out what only a terminal understands.
+//! Makes a text of what was written to a terminal: without what only a terminal understands, and each line as it looked in
+//! the end, for a progress bar or a spinner is one that was written over.
+
+use crate::line::Line;
 
 /// What a byte is part of.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -15,60 +18,89 @@ enum State {
     String,
     /// After ESC inside a string.
     StringEscape,
-    /// After a carriage return.
-    Return,
 }
 
 /// Strips escape sequences from a text that comes in pieces, and makes its lines end as in any file.
 #[derive(Debug, Default)]
-pub struct Strip(State);
+pub struct Strip {
+    state: State,
+    /// The number in a control sequence; None before there is one, or where there are several.
+    number: Option<usize>,
+    line: Line,
+}
 
 impl Strip {
     /// Appends the text in `bytes` to `out`.
     pub fn feed(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
         for byte in bytes {
-            self.0 = self.step(*byte, out);
+            self.state = self.step(*byte, out);
         }
     }
 
-    /// Appends what was held back.
-    pub fn finish(self, out: &mut Vec<u8>) {
-        if self.0 == State::Return {
-            out.push(b'\r');
-        }
+    /// Appends the line that is not over.
+    pub fn finish(mut self, out: &mut Vec<u8>) {
+        self.line.finish(out);
     }
 
-    fn step(&self, byte: u8, out: &mut Vec<u8>) -> State {
-        match (self.0, byte) {
-            (State::Text | State::Return, b'\r') => State::Return,
-            (State::Return, b'\n') => {
-                out.push(b'\n');
-                State::Text
-            }
-            (State::Return, _) => {
-                out.push(b'\r');
-                Self(State::Text).step(byte, out)
-            }
-            (State::Text | State::Escape | State::Intermediate | State::Control, 0x1b) => State::Escape,
-            (State::Text, _) => {
-                // The bell says nothing.
-                out.extend(Some(byte).filter(|byte| *byte != 0x07));
-                State::Text
-            }
-            (State::Escape, b'[') => State::Control,
-            (State::Escape, b']' | b'P' | b'X' | b'^' | b'_') => State::String,
-            (State::Escape | State::Intermediate, 0x20..=0x2f) => State::Intermediate,
-            // One that never ends must not swallow the rest of the answer.
-            (State::String | State::Control | State::StringEscape, b'\n') => {
+    fn step(&mut self, byte: u8, out: &mut Vec<u8>) -> State {
+        match (self.state, byte) {
+            // A string that never ends must not swallow the rest of the answer.
+            (State::Text | State::String | State::Control | State::StringEscape, b'\n') => {
+                self.line.finish(out);
                 out.push(byte);
                 State::Text
             }
-            (State::Escape | State::Intermediate | State::StringEscape, _)
-            | (State::Control, 0x40..=0x7e)
-            | (State::String, 0x07) => State::Text,
+            (State::Text | State::Escape | State::Intermediate | State::Control, 0x1b) => State::Escape,
+            (State::Text, _) => {
+                self.text(byte, out);
+                State::Text
+            }
+            (State::Escape, b'[') => {
+                self.number = None;
+                State::Control
+            }
+            (State::Escape, b']' | b'P' | b'X' | b'^' | b'_') => State::String,
+            (State::Escape | State::Intermediate, 0x20..=0x2f) => State::Intermediate,
+            (State::Control, 0x40..=0x7e) => {
+                self.control(byte);
+                State::Text
+            }
+            (State::Control, b'0'..=b'9') => {
+                let digit = usize::from(byte - b'0');
+                self.number = Some(self.number.unwrap_or(0).saturating_mul(10).saturating_add(digit));
+                State::Control
+            }
             (State::Control, _) => State::Control,
+            (State::Escape | State::Intermediate | State::StringEscape, _) | (State::String, 0x07) => {
+                State::Text
+            }
             (State::String, 0x1b) => State::StringEscape,
             (State::String, _) => State::String,
+        }
+    }
+
+    fn text(&mut self, byte: u8, out: &mut Vec<u8>) {
+        match byte {
+            b'\r' => self.line.go_to(0),
+            0x08 => self.line.back(1),
+            // The bell says nothing.
+            0x07 => {}
+            _ => self.line.write(byte, out),
+        }
+    }
+
+    /// Obeys what concerns the line alone. What moves between lines is left out: an agent that paints whole screens has no
+    /// answer to be read from them.
+    fn control(&mut self, command: u8) {
+        let number = self.number;
+        let count = number.unwrap_or(1).max(1);
+        match (command, number) {
+            (b'K', None | Some(0)) => self.line.erase_rest(),
+            (b'K', Some(2)) => self.line.erase(),
+            (b'G', _) => self.line.go_to(count - 1),
+            (b'C', _) => self.line.forward(count),
+            (b'D', _) => self.line.back(count),
+            _ => {}
         }
     }
 }
@@ -82,11 +114,18 @@ mod tests {
         for (text, expected) in [
             ("plain ünï\n", "plain ünï\n"),
             ("a\r\nb\r\r\n", "a\nb\n"),
-            ("10%\r20%", "10%\r20%"),
-            ("\x1b[1;31mred\x1b[0m \x1b[?25lx\x1b[2K", "red x"),
+            ("10%\r20%", "20%"),
+            ("⠋ thinking\r⠙ thinking\r\x1b[Kdöne\n", "döne\n"),
+            ("wörk\rö", "öörk"),
+            ("abc\x08\x08x", "axc"),
+            ("ü\x08a\x08\x08b", "b"),
+            ("50 %\x1b[1G\x1b[2K100 %", "100 %"),
+            ("abcd\x1b[2D\x1b[K", "ab"),
+            ("\x1b[3Ca\rb\x1b[9Cc", "bc"),
+            ("\x1b[1;31mred\x1b[0m \x1b[?25lx\x1b[K", "red x"),
             ("\x1b]0;title\x07a\x1b]8;;http://x\x1b\\link\x1b]8;;\x1b\\", "alink"),
             ("\x1b(Bb\x1b=c\x1b7d\x07", "bcd"),
-            ("end\r", "end\r"),
+            ("end\r", "end"),
             ("a\x1b]never ends\nb\x1b[1\nc\x1b]x\x1b\nd", "a\nb\nc\nd"),
         ] {
             for size in [1, 2, 100] {
@@ -99,5 +138,14 @@ mod tests {
                 assert_eq!(String::from_utf8(out).unwrap(), expected, "{text:?} in pieces of {size}");
             }
         }
+    }
+
+    #[test]
+    fn a_long_line_is_no_progress_bar_and_stays() {
+        let (mut out, mut strip) = (Vec::new(), Strip::default());
+        strip.feed(&vec![b'x'; 100_000], &mut out);
+        assert!(out.len() > 80_000);
+        strip.feed(b"\r\n", &mut out);
+        assert_eq!(out.len(), 100_001);
     }
 }
