@@ -6,11 +6,13 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::io::{Errno, FdFlags, fcntl_setfd};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{OptionalActions, Winsize, tcgetattr, tcgetwinsize, tcsetattr, tcsetwinsize};
+use signal_hook::consts::SIGWINCH;
 use std::fs::{File, OpenOptions};
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::net::UnixStream;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -24,6 +26,8 @@ const SETTLE: Duration = Duration::from_millis(50);
 pub struct Terminal {
     ours: OwnedFd,
     child_end: File,
+    /// Becomes readable when our own terminal gets another size.
+    resized: UnixStream,
 }
 
 /// The thread that brings what the child writes into its file.
@@ -55,9 +59,11 @@ impl Terminal {
         let mut modes = tcgetattr(&child_end)?;
         modes.make_raw();
         tcsetattr(&child_end, OptionalActions::Now, &modes)?;
-        let size = tcgetwinsize(io::stderr()).ok().filter(|size| size.ws_col > 0 && size.ws_row > 0);
-        tcsetwinsize(&child_end, size.unwrap_or(SIZE))?;
-        Ok(Self { ours, child_end })
+        let (resized, writer) = UnixStream::pair()?;
+        resized.set_nonblocking(true)?;
+        signal_hook::low_level::pipe::register(SIGWINCH, writer)?;
+        tcsetwinsize(&child_end, our_size().unwrap_or(SIZE))?;
+        Ok(Self { ours, child_end, resized })
     }
 
     /// The child's end.
@@ -69,10 +75,10 @@ impl Terminal {
     pub fn pump(self, to: File) -> anyhow::Result<Pump> {
         let start = || -> io::Result<Pump> {
             let (stop, more) = io::pipe()?;
-            let (from, child_end) = (File::from(self.ours), self.child_end);
+            let (from, child_end, resized) = (File::from(self.ours), self.child_end, self.resized);
             let thread = thread::Builder::new()
                 .name("terminal".to_owned())
-                .spawn(move || pump(from, child_end, to, &stop))?;
+                .spawn(move || pump(from, child_end, to, &stop, &resized))?;
             Ok(Pump { more, thread })
         };
         start().context("cannot read the child's terminal")
@@ -88,22 +94,43 @@ impl Pump {
     }
 }
 
+/// The size of our own terminal, if we have one.
+fn our_size() -> Option<Winsize> {
+    tcgetwinsize(io::stderr()).ok().filter(|size| size.ws_col > 0 && size.ws_row > 0)
+}
+
+/// Gives the child's terminal the size that ours has now, of which the system tells the child.
+fn resize(terminal: &File, mut resized: &UnixStream) -> io::Result<()> {
+    let mut bytes = [0; 64];
+    while resized.read(&mut bytes).is_ok_and(|n| n > 0) {}
+    our_size().map_or(Ok(()), |size| Ok(tcsetwinsize(terminal, size)?))
+}
+
 /// Copies until the child has ended, and then what is left.
 ///
 /// We hold the child's end open for as long as the child lives: a terminal whose last user closes it hangs up, which would
 /// kill a child that is done with its output and not with its work.
-fn pump(mut from: File, child_end: File, mut to: File, stop: &PipeReader) -> io::Result<()> {
+fn pump(
+    mut from: File,
+    child_end: File,
+    mut to: File,
+    stop: &PipeReader,
+    resized: &UnixStream,
+) -> io::Result<()> {
     let mut child_end = Some(child_end);
     let mut piece = vec![0; 65_536];
     let mut ended = false;
     loop {
-        let mut fds = vec![PollFd::new(&from, PollFlags::IN)];
+        let mut fds = vec![PollFd::new(&from, PollFlags::IN), PollFd::new(resized, PollFlags::IN)];
         if !ended {
             fds.push(PollFd::new(stop, PollFlags::IN));
         }
         poll(&mut fds, ended.then_some(SETTLE)).map_err(io::Error::other)?;
-        let readable = fds.first().is_some_and(|fd| !fd.revents().is_empty());
-        let stopped = fds.get(1).is_some_and(|fd| !fd.revents().is_empty());
+        let came = |at: usize| fds.get(at).is_some_and(|fd| !fd.revents().is_empty());
+        let [readable, has_new_size, stopped] = [0, 1, 2].map(came);
+        if has_new_size {
+            resize(&from, resized)?;
+        }
         if ended && !readable {
             return Ok(());
         }

@@ -51,3 +51,17 @@ fn ctrl_c_ends_the_call_its_agent_and_its_run() {
     wait_until("all processes end", || home.processes().is_empty());
     assert_eq!(home.query("SELECT status, verdict, detail FROM run"), ["done|task|cancelled"]);
 }
+
+#[test]
+fn an_agent_on_a_terminal_learns_of_its_new_size() {
+    let home = Home::new();
+    home.command(
+        "big",
+        "trap 'stty size; exit' WINCH; touch \"$HOME/started\"; while :; do sleep 0.02; done",
+    );
+    home.model("pool", "command = \"big\"\npty = true\nprompt_mode = \"arg\"\n");
+    let resize = "(until test -e \"$HOME/started\"; do sleep 0.02; done; stty rows 33 cols 77 </dev/tty) &";
+    let Some(mut child) = on_a_terminal(&home, &format!("{resize} ar run -m pool hi")) else { return };
+    assert!(child.wait().unwrap().success());
+    assert!(shown(&home).contains("33 77"), "{}", shown(&home));
+}
