@@ -7,10 +7,11 @@ use ar_core::paths;
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::{FdFlags, fcntl_getfd, fcntl_setfd};
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
-use std::io::{self, Read, Write};
-use std::os::fd::{BorrowedFd, RawFd};
+use std::fs::{File, OpenOptions};
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd, RawFd};
 use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// Where the prompt comes from.
@@ -54,14 +55,25 @@ impl Prompt {
             Self::None => {}
             Self::Words(words) => to.write_all(words).with_context(cannot_write)?,
             Self::File(file) => {
-                let mut from =
-                    File::open(&*file).with_context(|| format!("cannot open '{}'", file.display()))?;
-                io::copy(&mut from, &mut to).with_context(|| {
+                let cannot_open = || format!("cannot open '{}'", file.display());
+                // The opening of a named pipe waits for its writer, and no signal would end that.
+                let mut from = OpenOptions::new()
+                    .read(true)
+                    .custom_flags(libc::O_NONBLOCK)
+                    .open(&*file)
+                    .with_context(cannot_open)?;
+                let is_file = from.metadata().with_context(cannot_open)?.is_file();
+                let copied = if is_file {
+                    io::copy(&mut from, &mut to).map(|_| ()).map_err(anyhow::Error::new)
+                } else {
+                    spool(from, &mut to, signals)
+                };
+                copied.with_context(|| {
                     format!("cannot copy the prompt '{}' to '{}'", file.display(), path.display())
                 })?;
             }
             Self::Stdin => {
-                spool(&mut to, signals).with_context(cannot_write)?;
+                spool(io::stdin().lock(), &mut to, signals).with_context(cannot_write)?;
             }
         }
         *self = Self::File(path);
@@ -69,13 +81,12 @@ impl Prompt {
     }
 }
 
-/// Copies standard input, which may be a terminal or a slow pipe, until it ends or somebody wants the run ended.
-fn spool(to: &mut File, signals: &Signals) -> anyhow::Result<()> {
-    let mut stdin = io::stdin().lock();
+/// Copies what may be a terminal or a slow pipe, until it ends or somebody wants the run ended.
+fn spool(mut from: impl Read + AsFd, to: &mut File, signals: &Signals) -> anyhow::Result<()> {
     let mut buffer = vec![0; 65_536];
     loop {
         let mut fds =
-            [PollFd::new(&stdin, PollFlags::IN), PollFd::from_borrowed_fd(signals.ending(), PollFlags::IN)];
+            [PollFd::new(&from, PollFlags::IN), PollFd::from_borrowed_fd(signals.ending(), PollFlags::IN)];
         poll(&mut fds, None)?;
         let [input, ending] = fds.map(|fd| fd.revents());
         if !ending.is_empty() {
@@ -84,9 +95,11 @@ fn spool(to: &mut File, signals: &Signals) -> anyhow::Result<()> {
         if input.is_empty() {
             continue;
         }
-        match stdin.read(&mut buffer).context("cannot read the prompt on standard input")? {
-            0 => return Ok(()),
-            n => to.write_all(buffer.get(..n).unwrap_or(&[]))?,
+        match from.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(n) => to.write_all(buffer.get(..n).unwrap_or(&[]))?,
+            Err(error) if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::WouldBlock) => {}
+            Err(error) => return Err(error).context("cannot read the prompt"),
         }
     }
 }
