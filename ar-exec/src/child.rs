@@ -65,6 +65,17 @@ impl Streams {
         Ok(())
     }
 
+    /// Cuts both files where they are longer than a limit: much is written between two looks at their sizes.
+    pub fn cut(&self, limit: u64) -> anyhow::Result<()> {
+        for file in [&self.stdout, &self.stderr] {
+            let cut = file
+                .metadata()
+                .and_then(|meta| if meta.len() > limit { file.set_len(limit) } else { Ok(()) });
+            cut.context("cannot cut what the child wrote at max_output")?;
+        }
+        Ok(())
+    }
+
     /// Standard output once more, for whoever writes to it in the child's place.
     pub fn copy_stdout(&self) -> anyhow::Result<File> {
         self.stdout.try_clone().context("cannot copy a file descriptor")

@@ -17,7 +17,7 @@ use crate::watch::{self, Ender, Fate, Watch};
 use ar_core::agent::Agent;
 use ar_core::clock::parse_duration;
 use ar_core::config::Model;
-use ar_core::record::{Exec, Pick, Session, Usage};
+use ar_core::record::{End, Exec, Pick, Session, Usage};
 use ar_core::{Failure, Record, Stamp, loose, paths};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -164,6 +164,9 @@ impl Request {
         let (fate, family) = watch.wait()?;
         if let Some(pump) = pump {
             pump.finish()?;
+        }
+        if let (End::MaxOutput, Some(limit)) = (fate.end, plan.limits.max_output) {
+            streams.cut(limit)?;
         }
         let told = match following {
             Some(following) => following.finish(signals)?,

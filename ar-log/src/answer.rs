@@ -26,8 +26,10 @@ pub fn print(record: &Record) -> Result<()> {
 pub fn print_failure(tool: &str, record: &Record) -> Result<()> {
     let Some(diagnosis) = record.get::<Diagnosis>("diagnosis")? else { return Ok(()) };
     let Some(exec) = record.get::<Exec>("exec")? else { return Ok(()) };
-    exit::warn(tool, &Failure::new(exit::NO, sentence(record, &diagnosis)));
-    if exec.end == End::Spawn {
+    let limit = limit(&exec);
+    let told = limit.as_ref().map_or_else(|| sentence(record, &diagnosis), |limit| said_of(record, limit));
+    exit::warn(tool, &Failure::new(exit::NO, told));
+    if exec.end == End::Spawn || limit.is_some() {
         return Ok(());
     }
     let mut err = Told(stderr().lock());
@@ -57,17 +59,32 @@ impl<W: Write> Write for Told<W> {
     }
 }
 
+/// Which of the limits on what it may do has ended a run that went well until then: what it printed is not about that.
+fn limit(exec: &Exec) -> Option<String> {
+    let ended = |limit, reached: String| Some(format!("ended at {limit}, after {reached}"));
+    match exec.end {
+        End::MaxTurns => ended("max_turns", format!("{} turns", exec.turns.unwrap_or(0))),
+        End::MaxCost => {
+            let cost = exec.usage.as_ref().and_then(|usage| usage.cost_usd);
+            ended("max_cost_usd", cost.map_or_else(|| "more".to_owned(), |cost| format!("${cost:.4}")))
+        }
+        End::MaxOutput => ended("max_output", format!("{} bytes", exec.stdout_bytes.max(exec.stderr_bytes))),
+        _ => None,
+    }
+}
+
 /// `codex1: rate_limit (throttle): the line that decided`.
 fn sentence(record: &Record, diagnosis: &Diagnosis) -> String {
-    let who = record
-        .at("pick.provider")
-        .or(record.at("exec.argv0"))
-        .and_then(|value| value.as_str())
-        .unwrap_or("run");
     let class = diagnosis.class.map_or("failed", |class| class.name());
     let detail = diagnosis.detail.as_ref().map_or_else(String::new, |detail| format!(" ({detail})"));
     let evidence = diagnosis.evidence.as_ref().map_or_else(String::new, |evidence| format!(": {evidence}"));
-    format!("{who}: {class}{detail}{evidence}")
+    said_of(record, &format!("{class}{detail}{evidence}"))
+}
+
+/// A sentence about the provider of a run.
+fn said_of(record: &Record, what: &str) -> String {
+    let who = record.at("pick.provider").or(record.at("exec.argv0")).and_then(|value| value.as_str());
+    format!("{}: {what}", who.unwrap_or("run"))
 }
 
 /// Prints the record and the answer as one JSON object, in constant memory. Bytes that are not UTF-8 become U+FFFD.
