@@ -244,10 +244,10 @@ impl<'a> Call<'a> {
     /// Ends the call after its last attempt failed.
     fn give_up(&self, error: Option<&ToolError>) -> Result<Next> {
         let Some(last) = &self.last else { return Ok(Next::End(exit::WRAPPER)) };
-        let message = match error {
-            Some(_) => format!("{}; nobody else is left to try", last.sentence()),
-            None => format!("{}; that was the last attempt", last.sentence()),
-        };
+        let why = if error.is_some() { "nobody else is left to try" } else { "that was the last attempt" };
+        let has_changed = last.record.at("exec.git.changed").is_some_and(|changed| changed == true);
+        let kept = if has_changed { ", and what it has changed is kept" } else { "" };
+        let message = format!("{}; {why}{kept}", last.sentence());
         let hint = error.filter(|error| error.retry_at.is_some()).and_then(|error| error.hint.clone());
         exit::warn(NAME, &Failure { code: last.code, message, hint });
         self.print_last(last)?;

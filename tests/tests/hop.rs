@@ -53,6 +53,10 @@ fn a_handoff_tells_the_next_provider_the_facts() {
     let expected = "Another agent (first) began this task and was stopped before it was done: quota_exhausted.\n\
                     What it changed is in the work tree:\n\n work | 1 +\n 1 file changed, 1 insertion(+)\n\nThe task:\n\nhi";
     home.sh("cd repo && ar run -m pool --handoff hi").stdout(expected).any_stderr().check();
+    home.command("second", WRITES);
+    home.sh("ar pick --reset first").any_stdout().any_stderr().any_status().check();
+    let text = said(&home, "ar run -m pool --handoff hi", 75);
+    assert!(text.contains("nobody else is left to try, and what it has changed is kept"), "{text}");
 }
 
 /// Runs in the repository, and gives what the call said.
