@@ -21,7 +21,9 @@ const PIECE_BYTES: usize = 256 * 1024;
 /// How much of a text is masked for whoever makes it searchable.
 const SEARCHED_BYTES: u64 = 1024 * 1024;
 /// Words in the name of a variable whose value is a secret.
-const SECRET_WORDS: [&str; 7] = ["KEY", "APIKEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "PASSPHRASE"];
+const SECRET_WORDS: [&str; 4] = ["KEY", "PASS", "PAT", "PW"];
+/// Ends of such words: `PGPASSWORD` has no other word for its secret.
+const SECRET_ENDS: [&str; 6] = ["APIKEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "PASSPHRASE"];
 
 /// Values that must not be seen.
 #[derive(Default)]
@@ -37,7 +39,9 @@ impl std::fmt::Debug for Secrets {
 /// Whether a variable of this name holds a secret.
 pub fn is_secret(name: &OsStr) -> bool {
     let name = name.to_string_lossy().to_ascii_uppercase();
-    name.split('_').any(|word| SECRET_WORDS.contains(&word))
+    name.split('_')
+        .any(|word| SECRET_WORDS.contains(&word) || SECRET_ENDS.iter().any(|end| word.ends_with(end)))
+        || name.ends_with("_PWD")
 }
 
 impl Secrets {
@@ -178,10 +182,14 @@ mod tests {
 
     #[test]
     fn names_tell_secrets() {
-        for name in ["OPENAI_API_KEY", "gh_token", "X_APIKEY", "DB_PASSWORD", "SECRET"] {
+        for name in
+            ["OPENAI_API_KEY", "gh_token", "X_APIKEY", "PGPASSWORD", "SECRET", "GH_PAT", "MYSQL_PWD", "DB_PW"]
+        {
             assert!(is_secret(name.as_ref()), "{name}");
         }
-        for name in ["HOME", "KEYBOARD", "SSH_AUTH_SOCK", "TOKENIZERS_PARALLELISM", "MONKEY"] {
+        for name in
+            ["HOME", "KEYBOARD", "SSH_AUTH_SOCK", "TOKENIZERS_PARALLELISM", "MONKEY", "PWD", "OLDPWD", "PATH"]
+        {
             assert!(!is_secret(name.as_ref()), "{name}");
         }
     }
