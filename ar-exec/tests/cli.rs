@@ -668,7 +668,7 @@ fn more_output_than_the_limit_ends_the_run_and_is_kept() {
     world.provider("max_output = '1 MB'", "cat /dev/zero");
     let exec = world.run(&["hi"])["exec"].clone();
     assert_eq!(exec["end"], "max_output");
-    assert!(exec["stdout_bytes"].as_u64() > Some(1_000_000), "{exec}");
+    assert_eq!(exec["stdout_bytes"], 1_000_000, "{exec}");
     assert_eq!(exec["stdout_bytes"], world.of_run("answer").len());
 }
 
@@ -748,6 +748,40 @@ fn a_child_that_wants_a_terminal_gets_one() {
     world.provider("pty = true", "echo done; stty size; exec >/dev/null; sleep 0.2; exit 7");
     let exec = world.run(&["hi"])["exec"].clone();
     assert_eq!((&exec["exit_code"], &exec["signal"]), (&json!(7), &Value::Null));
+}
+
+#[test]
+fn a_line_that_was_written_over_is_kept_as_it_looked_in_the_end() {
+    let world = World::new();
+    world.provider("pty = true\nprompt_mode = 'arg'", "printf '10 %%\\r100 %%\\r\\033[Kdone\\r\\nx\\by\\n'");
+    world.run(&["hi"]);
+    assert_eq!(String::from_utf8(world.of_run("answer")).unwrap(), "done\ny\n");
+}
+
+#[test]
+fn a_prompt_may_come_through_a_named_pipe_and_a_signal_ends_the_wait_for_it() {
+    let world = World::new();
+    let pipe = world.path("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    world.provider("", "cat");
+    let writer = pipe.clone();
+    let text = "x".repeat(300_000);
+    let written = text.clone();
+    let writing = std::thread::spawn(move || fs::write(writer, written));
+    world.run(&["-f", "pipe"]);
+    writing.join().unwrap().unwrap();
+    assert_eq!(String::from_utf8(world.of_run("answer")).unwrap(), text);
+    let mut child = std::process::Command::new("timeout")
+        .args(["--signal=TERM", "0.3"])
+        .arg(env!("CARGO_BIN_EXE_ar-exec"))
+        .args(["-f", "pipe", "--", "cat"])
+        .current_dir(world.home.path())
+        .env("HOME", world.home.path())
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    assert!(child.wait().unwrap().code().is_some());
 }
 
 #[test]
