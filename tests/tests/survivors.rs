@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 use ar_tests::{Home, Signal, kill, wait_until};
+use rustix::process::{Pid, kill_process};
 use std::fs;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Stdio};
@@ -128,8 +129,10 @@ impl Trial {
             Target::Group => kill(-pid, self.signal),
             Target::Exec => {
                 let exec = home.processes().into_iter().find(|line| line.contains("/ar-exec "));
-                if let Some(pid) = exec.and_then(|line| line.split(' ').next()?.parse().ok()) {
-                    kill(pid, self.signal);
+                let pid = exec.and_then(|line| line.split(' ').next()?.parse().ok());
+                if let Some(pid) = pid.and_then(Pid::from_raw) {
+                    // It may have ended since it was looked for.
+                    let _ = kill_process(pid, self.signal);
                 }
             }
         }
