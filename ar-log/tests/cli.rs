@@ -63,6 +63,17 @@ fn a_failed_run_shows_what_its_child_said() {
 }
 
 #[test]
+fn a_run_that_ended_at_a_limit_is_shown_by_the_limit_alone() {
+    let home = Home::new();
+    let line = Past::new(&home, 1).task(3).answer("{\"type\":\"assistant\"}\n").line();
+    assert!(line.contains("\"end\":\"exit\""), "{line}");
+    let line =
+        line.replace("\"end\":\"exit\"", "\"end\":\"max_turns\"").replace("\"turns\":null", "\"turns\":4");
+    let said = "ar-log: p: ended at max_turns, after 4 turns\n";
+    filter(&home, &["--cat"]).stdin(line).status(124).stderr(said).check();
+}
+
+#[test]
 fn failover_says_nothing_of_a_run_that_another_may_do_better() {
     let home = Home::new();
     let past = Past::new(&home, 1).fails("rate_limit").stderr("429\n");
