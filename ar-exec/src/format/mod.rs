@@ -71,10 +71,17 @@ impl Reader {
         &self.objects.outcome
     }
 
-    /// Tells that the output is over, and what is known in the end. What was cut off is not part of the answer.
+    /// Tells that the output is over, and what is known in the end. What was cut off is not part of the answer; where
+    /// nothing else came, it is no text either, but an error.
     pub fn finish(mut self, live: &mut dyn Write) -> io::Result<Outcome> {
+        let is_cut = self.scanner.is_inside_object();
         self.scanner.finish(&mut |event| self.objects.take(&event, live))?;
-        Ok(self.objects.outcome)
+        let mut outcome = self.objects.outcome;
+        if is_cut && !outcome.is_known {
+            outcome.is_known = true;
+            outcome.fail("cut", "the output stops in the middle of its only object", None, None);
+        }
+        Ok(outcome)
     }
 }
 

@@ -108,6 +108,11 @@ impl Scanner {
         Ok(())
     }
 
+    /// Whether an object has begun, and has a key at least, but is not complete.
+    pub fn is_inside_object(&self) -> bool {
+        !self.levels.is_empty() && !self.path.is_empty()
+    }
+
     /// Tells that the output ends here.
     pub fn finish(&mut self, tell: &mut impl FnMut(Event) -> io::Result<()>) -> io::Result<()> {
         if self.framing == Framing::Text && self.state == State::ValueText {

@@ -30,6 +30,20 @@ fn an_output_that_ends_anywhere_is_no_trouble() {
 }
 
 #[test]
+fn an_output_that_stops_in_its_only_object_is_an_error_and_no_text() {
+    let cut = "{\"type\":\"result\",\"session_id\":\"s1\",\n\"result\":\"The work is do";
+    for format in [Format::Claude, Format::Gemini, Format::Llm, Format::Qwen] {
+        let run = lines(format, cut);
+        assert_eq!((run.answer.as_str(), run.shown.as_str(), run.outcome.is_known), ("", "", true));
+        assert_eq!(run.outcome.error.unwrap().kind, "cut", "{format:?}");
+    }
+    assert_eq!(lines(Format::Claude, cut).outcome.session.as_deref(), Some("s1"));
+    for text in ["", "{", "fn f() {\n\"a\": 1\n", "{\n  let a = 1;\n"] {
+        assert_eq!(lines(Format::Claude, text).outcome, Outcome::default(), "{text}");
+    }
+}
+
+#[test]
 fn noise_and_broken_lines_between_objects_are_passed_over() {
     for (format, name, text, ..) in SUCCESSES {
         let clean = lines(format, text);
