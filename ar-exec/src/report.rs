@@ -38,7 +38,7 @@ pub fn complete(told: Option<Outcome>, plan: &Plan, dir: &RunDir) -> anyhow::Res
 
 /// Writes the answer's file and tells what else the output says.
 ///
-/// An output without a single object of its format is taken for text: the agent, or what stands in for it, was started
+/// An output in which no object of its format even begins is taken for text: the agent, or what stands in for it, was started
 /// without the flag, or failed before it knew of it.
 fn read(plan: &Plan, dir: &RunDir) -> anyhow::Result<Outcome> {
     if let Some(format) = plan.format {
